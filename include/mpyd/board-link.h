@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Contract 1: what mpyd and mpyd-board say to each other while a board lives.
+ *
+ * Carrier: an AF_UNIX SOCK_SEQPACKET pair, so that a message arrives whole or not at all. A message
+ * is a 16-byte header and at most LINK_PAYLOAD_MAX bytes, all integers little-endian. Each end checks
+ * every length and every enum; what link_decode() refuses is a fault of the *board* (it is killed and
+ * the reset is recorded as its crash), never of the supervisor.
+ *
+ * A board is started with these descriptors open and no others: */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpyd/reset.h"
+
+enum {
+        /* 0, 1, 2: /dev/null, /dev/null, the supervisor's stderr (for a dying process only) */
+        BOARD_FD_LINK = 3,        /* this socket */
+        BOARD_FD_CONSOLE_IN = 4,  /* read end of a pipe: bytes typed at the REPL */
+        BOARD_FD_CONSOLE_OUT = 5, /* write end of a pipe: all that Python prints */
+        BOARD_FD_RETAINED = 6,    /* memfd of the retained page (retained.h) */
+        BOARD_FD_FLASH = 7,       /* O_PATH descriptor of the flash directory, the root of `/` */
+        BOARD_FD_MAX,
+};
+
+#define LINK_MAGIC 0x4d50u /* "MP" */
+#define LINK_VERSION 1u
+#define LINK_HEADER_SIZE 16u
+#define LINK_PAYLOAD_MAX 4080u
+#define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
+#define LINK_UNIQUE_ID_SIZE 8u
+#define LINK_INPUT_MAX 65536u /* unread input that a soft reset carries over, in all */
+
+/* Header: u16 magic, u16 version, u16 type, u16 reserved (0), u32 payload size, u32 sequence number
+ * (counted by the sender from 0, for logs; not checked). */
+typedef enum LinkType {
+        /* board → supervisor */
+        LINK_HELLO = 1,     /* first message: the board is up and waits at the door for LINK_BOOT */
+        LINK_STAGE,         /* a stage begins */
+        LINK_STAGE_END,     /* a stage ended, with its result and the traceback's text */
+        LINK_RESET,         /* machine.reset(), soft reset, machine.deepsleep(): about to end */
+        LINK_UNREAD_INPUT,  /* soft reset: console bytes that the old VM had taken but not used */
+        LINK_LOG,           /* a line for the journal from the port itself, not from a script */
+        /* supervisor → board */
+        LINK_BOOT = 64,     /* go: everything a new VM must know */
+        LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */
+        LINK_STOP,          /* forced stop, step 1: as LINK_INTERRUPT, then end as for a soft reset */
+        LINK_ABORT,         /* forced stop, step 2: VM abort, then end as for a soft reset */
+        LINK_TYPE_INVALID = -EINVAL,
+} LinkType;
+
+typedef struct LinkHello {
+        uint32_t version; /* LINK_VERSION of the board's build; another one is refused */
+} LinkHello;
+
+/* console_pos: how many bytes this board had written to BOARD_FD_CONSOLE_OUT when it sent the
+ * message. The console output before it belongs to the stage before, byte for byte. */
+typedef struct LinkStage {
+        BoardStage stage;
+        uint64_t console_pos;
+} LinkStage;
+
+/* text: traceback as Python prints it (UTF-8, may be cut: see link_text_fit), not NUL-terminated;
+ * it points into the message it was decoded from. */
+typedef struct LinkStageEnd {
+        BoardStage stage;
+        StageResult result;
+        uint64_t console_pos;
+        const char *text;
+        size_t text_size;
+} LinkStageEnd;
+
+/* SOFT: finalisers have run, the process exits by itself after this message.
+ * HARD, DEEPSLEEP: the board does nothing more and waits to be killed; sleep_usec is for DEEPSLEEP
+ * only, UINT64_MAX means no time was given (until some other reset). */
+typedef struct LinkReset {
+        ResetKind kind;
+        bool raw_repl;       /* SOFT: REPL mode to hand on (SPEC 1.9) */
+        uint64_t sleep_usec;
+        uint64_t console_pos;
+} LinkReset;
+
+typedef struct LinkData { /* LINK_UNREAD_INPUT, LINK_LOG */
+        uint8_t level;    /* LINK_LOG: syslog priority 0..7; otherwise 0 */
+        const char *data;
+        size_t size;
+} LinkData;
+
+enum {
+        LINK_BOOT_RAW_REPL = 1 << 0,   /* start in the raw REPL: main.py is skipped (S52) */
+        LINK_BOOT_SKIP_MAIN = 1 << 1,  /* do not run main.py this once */
+        LINK_BOOT_SAFE_MODE = 1 << 2,  /* neither boot.py nor main.py (S63) */
+        LINK_BOOT_FLAGS_ALL = (1 << 3) - 1,
+};
+
+typedef struct LinkBoot {
+        ResetCause cause;
+        ResetReason reason;
+        RunReason run_reason;
+        ResetKind kind;       /* SOFT: the board prints nothing of its own before _boot.py */
+        uint32_t flags;
+        uint64_t heap_size;   /* bytes at start */
+        uint64_t heap_max;    /* bytes it may grow to; >= heap_size */
+        uint8_t unique_id[LINK_UNIQUE_ID_SIZE]; /* machine.unique_id() */
+} LinkBoot;
+
+typedef struct LinkMessage {
+        LinkType type;
+        uint32_t seq;
+        union {
+                LinkHello hello;
+                LinkStage stage;
+                LinkStageEnd stage_end;
+                LinkReset reset;
+                LinkData data;
+                LinkBoot boot;
+        };
+} LinkMessage;
+
+/* Writes m as one message into buf. Returns its size, -EINVAL for a value outside of its enum or a
+ * type without a codec, -EMSGSIZE when text or data do not fit or size is too small. */
+int link_encode(const LinkMessage *m, void *buf, size_t size);
+
+/* Reads one message. ret points into buf for text and data, so buf must outlive it. Returns 0,
+ * -EBADMSG for anything that is not exactly one well-formed message (*ret is untouched then),
+ * -EPROTONOSUPPORT when all that is wrong is the version. */
+int link_decode(const void *buf, size_t size, LinkMessage *ret);
+
+/* Cuts a traceback to what fits in LINK_STAGE_END: the head and the tail are kept (the tail names the
+ * exception), the middle is replaced by a line that says how many bytes are gone. Writes at most
+ * LINK_TEXT_MAX bytes to out and returns how many. */
+#define LINK_TEXT_MAX 4000u
+size_t link_text_fit(const char *text, size_t text_size, char out[static LINK_TEXT_MAX]);
+
+const char *link_type_to_string(LinkType t);

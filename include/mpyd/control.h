@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Contract 3: the control bus. D-Bus, spoken peer to peer on RUN-DIR/control (no dbus-daemon needed);
+ * `busctl --address=unix:path=/run/mpyd/control` works. Everyone who can connect may read; root, the
+ * daemon's own user and group mpyd may change things (peer credentials).
+ *
+ * Interface org.mpyd1.Board at /org/mpyd1:
+ *
+ *   Reset(s kind)                       "soft" or "hard" → ()         cause RESET_PIN for hard
+ *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
+ *   OpenConsole(s who, b take_over)     → (h)                         a stream socket on the REPL
+ *   GetHistory(x id, t since_usec, x before_id, u limit) → (s)        JSON array of resets, newest first
+ *   GetLog(u max)                       → a(tyss)                     realtime µs, priority, ident, text
+ *   FollowLog()                         → ()                          Logged signals on this connection
+ *
+ *   signal Logged(tyss)
+ *   signal BoardReset(s cause, s detail)
+ *   signal StateChanged(s state, s stage)
+ *
+ * The console socket carries bytes both ways until one side closes it. Properties are read with
+ * org.freedesktop.DBus.Properties and are what `mpyctl status` shows; see CONTROL_PROPERTIES. */
+#pragma once
+
+#define CONTROL_SOCKET "control"      /* in the run directory */
+#define CONTROL_REPL_LINK "repl"      /* in the run directory: stable name of the pty */
+#define CONTROL_DEFAULT_RUN_DIR "/run/mpyd"
+#define CONTROL_DEFAULT_STATE_DIR "/var/lib/mpyd"
+#define CONTROL_HISTORY_FILE "history.db" /* in the state directory */
+
+#define CONTROL_SERVICE "org.mpyd1"
+#define CONTROL_PATH "/org/mpyd1"
+#define CONTROL_INTERFACE "org.mpyd1.Board"
+
+/* sd-bus error names */
+#define CONTROL_ERROR_CONSOLE_BUSY "org.mpyd1.Error.ConsoleBusy" /* message names the holder */
+#define CONTROL_ERROR_NO_BOARD "org.mpyd1.Error.NoBoard"         /* no VM runs just now */
+
+/* Properties: name, D-Bus type, meaning. Times are microseconds; *At is the wall clock, *Boottime is
+ * CLOCK_BOOTTIME, 0 is "never". */
+#define CONTROL_PROPERTIES(X)                                                                        \
+        X(Version, "s", "version of the daemon")                                                   \
+        X(Pid, "u", "process of the daemon")                                                       \
+        X(StartedAt, "t", "when the daemon started")                                               \
+        X(State, "s", "state of the board's life: off, waiting, powering-on, booting, running, idle, stopping, deep-sleep, stuck") \
+        X(Stage, "s", "off, _boot.py, boot.py, main.py, repl, stopping")                           \
+        X(Problem, "s", "why no program runs, in a sentence; empty when all is well")              \
+        X(BoardPid, "u", "process of the board, 0 when there is none")                             \
+        X(BoardStartedAt, "t", "when this board started")                                          \
+        X(BoardStartedBoottime, "t", "the same on CLOCK_BOOTTIME")                                 \
+        X(StageBoottime, "t", "when the stage began, CLOCK_BOOTTIME")                              \
+        X(NextBootBoottime, "t", "when the next board starts, while waiting or asleep")            \
+        X(ResetCause, "s", "machine.reset_cause() of this board, by name")                         \
+        X(ResetReason, "s", "microcontroller.cpu.reset_reason of this board, by name")             \
+        X(RunReason, "s", "supervisor.runtime.run_reason of this board, by name")                  \
+        X(LastReset, "s", "the last reset as a sentence")                                          \
+        X(LastTraceback, "s", "traceback of the last uncaught exception, may be empty")            \
+        X(SoftResets, "t", "since the daemon started")                                             \
+        X(HardResets, "t", "since the daemon started")                                             \
+        X(Crashes, "t", "boards that ended without saying why, since the daemon started")          \
+        X(ResetsDelayed, "t", "resets held back by the rate limit, since the daemon started")      \
+        X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
+        X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
+        X(HistoryState, "s", "ok, or why history is not on disk")                                  \
+        X(ConfigWarnings, "as", "what is wrong in mpyd.conf, a line each")                         \
+        X(FlashDir, "s", "the directory that scripts see as /")                                    \
+        X(StateDir, "s", "state directory")
