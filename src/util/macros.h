@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Ownership helpers (cleanup attributes, TAKE_*) and a few arithmetic macros. */
+#pragma once
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _printf_(a, b) __attribute__((format(printf, a, b)))
+#define _must_check_ __attribute__((warn_unused_result))
+#define _unused_ __attribute__((unused))
+
+#define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Hands an owned pointer or descriptor on and leaves nothing behind. */
+#define TAKE_PTR(p)                            \
+        ({                                     \
+                __typeof__(p) _taken_ = (p);   \
+                (p) = NULL;                    \
+                _taken_;                       \
+        })
+#define TAKE_FD(fd)                  \
+        ({                           \
+                int _taken_ = (fd);  \
+                (fd) = -EBADF;       \
+                _taken_;             \
+        })
+
+/* Defines x_freep() for _cleanup_ from x_free(), which must accept NULL. */
+#define DEFINE_CLEANUP(type, func)             \
+        static inline void func##p(type *p) {  \
+                if (*p)                        \
+                        func(*p);              \
+        }
+
+static inline void freep(void *p) {
+        free(*(void **) p);
+}
+#define _cleanup_free_ _cleanup_(freep)
+
+/* Closes and returns -EBADF; keeps errno; a negative descriptor is fine. */
+static inline int safe_close(int fd) {
+        if (fd >= 0) {
+                int e = errno;
+                (void) close(fd);
+                errno = e;
+        }
+        return -EBADF;
+}
+static inline void closep(int *fd) {
+        *fd = safe_close(*fd);
+}
+#define _cleanup_close_ _cleanup_(closep)
+
+static inline int free_and_strdup(char **p, const char *s) {
+        char *n = NULL;
+
+        if (s && !(n = strdup(s)))
+                return -ENOMEM;
+        free(*p);
+        *p = n;
+        return 0;
+}
+
+static inline int streq(const char *a, const char *b) {
+        return strcmp(a, b) == 0;
+}
