@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of all keys of mpyd.conf, and how each kind of value is read. */
+#include "config/config-key.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "util/parse.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define MSEC USEC_PER_MSEC
+#define MINUTE USEC_PER_MINUTE
+#define USER_NAME_MAX 31u /* useradd(8) */
+
+static int parse_key_size(const ConfigKey *k, const char *value, void *target);
+static int parse_key_time(const ConfigKey *k, const char *value, void *target);
+static int parse_key_count(const ConfigKey *k, const char *value, void *target);
+static int parse_key_rate(const ConfigKey *k, const char *value, void *target);
+static int parse_key_level(const ConfigKey *k, const char *value, void *target);
+static int parse_key_user(const ConfigKey *k, const char *value, void *target);
+
+#define FIELD(name) offsetof(Config, name)
+
+static const ConfigKey keys[] = {
+        { "board", "heap", "1M",
+          "Memory for Python objects when the board starts.",
+          parse_key_size, FIELD(board.heap), 32 * KIB, GIB },
+        { "board", "heap-max", "64M",
+          "What the heap may grow to.",
+          parse_key_size, FIELD(board.heap_max), 32 * KIB, GIB },
+        { "board", "user", "mpyd",
+          "Account that the board runs as when mpyd is started by root.",
+          parse_key_user, FIELD(board.user), 0, 0 },
+        { "board", "start-timeout", "10s",
+          "A board that has not begun _boot.py by then is killed and started again.",
+          parse_key_time, FIELD(board.start_timeout_usec), 100 * MSEC, 10 * MINUTE },
+
+        { "stop", "interrupt-timeout", "2s",
+          "How long a program that must stop may take to obey KeyboardInterrupt.",
+          parse_key_time, FIELD(stop.interrupt_timeout_usec), 10 * MSEC, 10 * MINUTE },
+        { "stop", "abort-timeout", "1s",
+          "How long it may take after that to end when the VM is aborted; then it is killed.",
+          parse_key_time, FIELD(stop.abort_timeout_usec), 10 * MSEC, 10 * MINUTE },
+
+        { "reset", "burst", "20",
+          "How many resets a program may cause at once.",
+          parse_key_count, FIELD(reset.burst), 1, 1000000 },
+        { "reset", "rate", "1/s",
+          "After the burst: resets per time, such as 1/s, 10/min, 1/30s; or unlimited.",
+          parse_key_rate, FIELD(reset.interval_usec), 1, 7 * USEC_PER_DAY },
+        { "reset", "backoff-min", "1s",
+          "Wait after a board that failed to start; it doubles each time.",
+          parse_key_time, FIELD(reset.backoff_min_usec), 10 * MSEC, USEC_PER_DAY },
+        { "reset", "backoff-max", "60s",
+          "The longest such wait.",
+          parse_key_time, FIELD(reset.backoff_max_usec), 10 * MSEC, USEC_PER_DAY },
+
+        { "history", "max-size", "16M",
+          "How large history.db may become; the oldest entries go first.",
+          parse_key_size, FIELD(history.max_size), 256 * KIB, 4 * GIB },
+        { "history", "commit-timeout", "500ms",
+          "How long a board waits for the disk to have the record of its reset.",
+          parse_key_time, FIELD(history.commit_timeout_usec), 0, 10 * USEC_PER_SEC },
+
+        { "console", "stall-timeout", "500ms",
+          "How long a REPL client that does not read may hold up what the program prints.",
+          parse_key_time, FIELD(console.stall_timeout_usec), 0, 10 * USEC_PER_SEC },
+
+        { "log", "level", "info",
+          "Least urgent lines to log: err, warning, notice, info, debug. Script output is info.",
+          parse_key_level, FIELD(log.level), 0, 0 },
+};
+
+const ConfigKey *config_keys(size_t *ret_n) {
+        *ret_n = ELEMENTSOF(keys);
+        return keys;
+}
+
+static int check_range(const ConfigKey *k, uint64_t v) {
+        return v < k->min || v > k->max ? -ERANGE : 0;
+}
+
+static int parse_key_size(const ConfigKey *k, const char *value, void *target) {
+        uint64_t v;
+        int r = parse_size(value, &v);
+
+        if (r >= 0)
+                r = check_range(k, v);
+        if (r >= 0)
+                *(uint64_t *) target = v;
+        return r;
+}
+
+static int parse_key_time(const ConfigKey *k, const char *value, void *target) {
+        uint64_t v;
+        int r = parse_timespan(value, &v);
+
+        if (r >= 0)
+                r = check_range(k, v);
+        if (r >= 0)
+                *(uint64_t *) target = v;
+        return r;
+}
+
+static int parse_key_count(const ConfigKey *k, const char *value, void *target) {
+        uint64_t v;
+        int r = parse_u64(value, &v);
+
+        if (r >= 0)
+                r = check_range(k, v);
+        if (r >= 0)
+                *(unsigned *) target = (unsigned) v;
+        return r;
+}
+
+/* "N/span" → microseconds from one to the next, 0 for "unlimited". A span without a number is one
+ * of its unit. */
+static int parse_key_rate(const ConfigKey *k, const char *value, void *target) {
+        char count[24], span[32];
+        const char *slash = strchr(value, '/');
+        uint64_t n, usec;
+        int r;
+
+        if (streq(value, "unlimited")) {
+                *(uint64_t *) target = 0;
+                return 0;
+        }
+        if (!slash || (size_t) (slash - value) >= sizeof count)
+                return -EINVAL;
+        memcpy(count, value, (size_t) (slash - value));
+        count[slash - value] = '\0';
+        slash++;
+        if (strlen(slash) > sizeof span - 2)
+                return -EINVAL;
+        (void) snprintf(span, sizeof span, "%s%s", isalpha((unsigned char) *slash) ? "1" : "",
+                        slash);
+
+        r = parse_u64(count, &n);
+        if (r < 0)
+                return r;
+        r = parse_timespan(span, &usec);
+        if (r < 0)
+                return r;
+        if (n == 0 || usec == USEC_INFINITY)
+                return -ERANGE;
+        r = check_range(k, usec / n);
+        if (r < 0)
+                return r;
+        *(uint64_t *) target = usec / n;
+        return 0;
+}
+
+static int parse_key_level(const ConfigKey *k, const char *value, void *target) {
+        static const struct {
+                const char *name;
+                int level;
+        } levels[] = {
+                { "err", LOG_ERR },   { "error", LOG_ERR },     { "warning", LOG_WARNING },
+                { "warn", LOG_WARNING }, { "notice", LOG_NOTICE }, { "info", LOG_INFO },
+                { "debug", LOG_DEBUG },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(levels); i++)
+                if (streq(value, levels[i].name)) {
+                        *(int *) target = levels[i].level;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+/* Whether there is such an account is asked when a board starts: it may be made later. */
+static int parse_key_user(const ConfigKey *k, const char *value, void *target) {
+        size_t n = strlen(value);
+
+        if (n == 0 || n > USER_NAME_MAX || isdigit((unsigned char) *value) || *value == '-')
+                return -EINVAL;
+        for (const char *p = value; *p; p++)
+                if ((!isalnum((unsigned char) *p) && !strchr("_-.", *p)) ||
+                    (unsigned char) *p > 127)
+                        return -EINVAL;
+        return free_and_strdup(target, value);
+}
+
+/* What a value must look like, for people; the default follows where it ends in a blank. */
+static const char *form_of(const ConfigKey *k) {
+        if (k->parse == parse_key_size)
+                return "not a size; write bytes or a number with K, M or G, such as ";
+        if (k->parse == parse_key_time)
+                return "not a time span; write a number with ms, s, min or h, such as ";
+        if (k->parse == parse_key_count)
+                return "not a number; write digits only, such as ";
+        if (k->parse == parse_key_rate)
+                return "not a rate; write unlimited or a number per time, such as 10/min or 1/s";
+        if (k->parse == parse_key_level)
+                return "not a level; write err, warning, notice, info or debug";
+        return "not the name of an account; write one such as ";
+}
+
+static void explain_range(const ConfigKey *k, char *buf, size_t size) {
+        char min[TIMESPAN_MAX], max[TIMESPAN_MAX];
+
+        if (k->parse == parse_key_size) {
+                (void) format_size(min, sizeof min, k->min);
+                (void) format_size(max, sizeof max, k->max);
+        } else if (k->parse == parse_key_count) {
+                (void) snprintf(min, sizeof min, "%ju", (uintmax_t) k->min);
+                (void) snprintf(max, sizeof max, "%ju", (uintmax_t) k->max);
+        } else {
+                (void) format_timespan(min, sizeof min, k->min);
+                (void) format_timespan(max, sizeof max, k->max);
+        }
+        if (k->parse == parse_key_rate)
+                (void) snprintf(buf, size,
+                                "out of range; from one in %s to one in %s, or unlimited", max,
+                                min);
+        else
+                (void) snprintf(buf, size, "out of range; write %s to %s, such as %s", min, max,
+                                k->default_value);
+}
+
+int config_key_set(const ConfigKey *k, const char *value, Config *c,
+                   char reason[static CONFIG_REASON_MAX]) {
+        int r = k->parse(k, value, (uint8_t *) c + k->offset);
+
+        if (r == -ERANGE) {
+                explain_range(k, reason, CONFIG_REASON_MAX);
+                return -EINVAL;
+        }
+        if (r == -EINVAL) {
+                const char *form = form_of(k);
+
+                (void) snprintf(reason, CONFIG_REASON_MAX, "%s%s", form,
+                                form[strlen(form) - 1] == ' ' ? k->default_value : "");
+        }
+        return r;
+}
+
+const ConfigKey *config_key_find(const char *section, const char *key) {
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (streq(keys[i].section, section) && streq(keys[i].key, key))
+                        return &keys[i];
+        return NULL;
+}
+
+const char *config_section_find(const char *section) {
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (streq(keys[i].section, section))
+                        return keys[i].section;
+        return NULL;
+}
+
+/* A letter as it counts for likeness: no case, and "_" is as good as "-". */
+static int fold(char c) {
+        return c == '_' ? '-' : tolower((unsigned char) c);
+}
+
+/* How many letters must be changed, added, left out or swapped with their neighbour to get from a
+ * to b; UINT_MAX for words longer than any key. */
+static unsigned distance(const char *a, const char *b) {
+        enum { MAX_LENGTH = 32 };
+        unsigned rows[3][MAX_LENGTH + 1];
+        size_t n = strlen(a), m = strlen(b);
+        unsigned *before = rows[0], *last = rows[1], *row = rows[2];
+
+        if (n > MAX_LENGTH || m > MAX_LENGTH)
+                return UINT_MAX;
+        for (size_t j = 0; j <= m; j++)
+                before[j] = last[j] = (unsigned) j;
+        for (size_t i = 1; i <= n; i++) {
+                unsigned *spare;
+
+                row[0] = (unsigned) i;
+                for (size_t j = 1; j <= m; j++) {
+                        unsigned differs = fold(a[i - 1]) != fold(b[j - 1]);
+
+                        row[j] = MIN(MIN(last[j], row[j - 1]) + 1, last[j - 1] + differs);
+                        if (i > 1 && j > 1 && fold(a[i - 1]) == fold(b[j - 2]) &&
+                            fold(a[i - 2]) == fold(b[j - 1]))
+                                row[j] = MIN(row[j], before[j - 2] + 1);
+                }
+                spare = before;
+                before = last;
+                last = row;
+                row = spare;
+        }
+        return last[m];
+}
+
+/* A third of the letters may be wrong. */
+static bool is_near(unsigned d, const char *word) {
+        return d <= MAX(strlen(word) / 3, (size_t) 1);
+}
+
+const char *config_section_nearest(const char *section) {
+        const char *nearest = NULL;
+        unsigned least = UINT_MAX;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                unsigned d = distance(section, keys[i].section);
+
+                if (d < least && is_near(d, keys[i].section)) {
+                        least = d;
+                        nearest = keys[i].section;
+                }
+        }
+        return nearest;
+}
+
+const ConfigKey *config_key_nearest(const char *section, const char *key) {
+        const ConfigKey *nearest = NULL;
+        unsigned least = UINT_MAX;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                bool here = streq(keys[i].section, section);
+                unsigned d = distance(key, keys[i].key);
+
+                if (!here && d == 0 && least > 0) {
+                        least = 0;
+                        nearest = &keys[i];
+                } else if (here && d < least && is_near(d, keys[i].key)) {
+                        least = d;
+                        nearest = &keys[i];
+                }
+        }
+        return nearest;
+}

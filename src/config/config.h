@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyd.conf and its drop-ins → struct Config. A line that is wrong is reported with file, line, key
+ * and what would be right; its key keeps the default and the board runs all the same. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/macros.h"
+
+typedef struct Config {
+        struct {
+                uint64_t heap;              /* bytes; 1M; 32K..heap_max */
+                uint64_t heap_max;          /* bytes; 64M */
+                char *user;                 /* whom the board runs as when mpyd is root; "mpyd" */
+                uint64_t start_timeout_usec; /* to the board's first stage; 10s */
+        } board;
+        struct {
+                uint64_t interrupt_timeout_usec; /* after KeyboardInterrupt; 2s */
+                uint64_t abort_timeout_usec;     /* after VM abort; 1s */
+        } stop;
+        struct {
+                unsigned burst;             /* resets at once; 20 */
+                uint64_t interval_usec;     /* one more each; from `rate`, e.g. "1/s"; 1s */
+                uint64_t backoff_min_usec;  /* a board that fails to start; 1s */
+                uint64_t backoff_max_usec;  /* 60s */
+        } reset;
+        struct {
+                uint64_t max_size;          /* bytes; 16M */
+                uint64_t commit_timeout_usec; /* how long a board waits at the door; 500ms */
+        } history;
+        struct {
+                uint64_t stall_timeout_usec; /* a console client that does not read; 500ms */
+        } console;
+        struct {
+                int level;                  /* syslog priority; info */
+        } log;
+
+        char **warnings; /* NULL-terminated, each one line, for status and doctor */
+        size_t n_warnings;
+} Config;
+
+/* Reads path (missing is fine unless required) and then path + ".d/" *.conf in order of name. Never
+ * fails for content; -ENOMEM only. Problems are in ret->warnings ("file:line: [section] key:
+ * …"). */
+int config_load(const char *path, bool required, Config *ret) _must_check_;
+void config_done(Config *c);
+
+/* Every key, once: defaults, parsing, documentation and the example file come from this table. */
+typedef struct ConfigKey ConfigKey;
+struct ConfigKey {
+        const char *section;
+        const char *key;
+        const char *default_value;
+        const char *meaning; /* one line */
+
+        /* For config.c. Writes the value into target, which lies at offset in a Config. Answers
+         * -EINVAL for a wrong form, -ERANGE outside of min..max, -ENOMEM; target is untouched
+         * then. */
+        int (*parse)(const ConfigKey *key, const char *value, void *target);
+        size_t offset;
+        uint64_t min, max; /* in the unit of the value: bytes, microseconds, a plain number */
+};
+const ConfigKey *config_keys(size_t *ret_n);
