@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* The caller's side of the history: what is asked is checked and queued, what is answered is handed to
+ * who asked. All of it on the thread of the event loop. */
+#include "history/history.h"
+
+#include <stdio.h>
+#include <syslog.h>
+#include <systemd/sd-event.h>
+
+#include "history/record.h"
+#include "history/writer.h"
+#include "util/parse.h"
+
+/* Who waits for an answer. The writer's thread never sees these. */
+typedef struct Asker Asker;
+struct Asker {
+        Asker *next;
+        uint64_t seq;
+        HistoryDone done;
+        HistoryAnswer answer;
+        void *userdata;
+};
+
+struct History {
+        Writer *writer;
+        sd_event_source *source;
+        HistoryReport report;
+        void *userdata;
+        char boot_id[33];
+        char state[WRITER_STATE_MAX];
+        uint64_t last_seq;
+        Asker *first, *last;
+        bool dispatching;
+};
+
+DEFINE_CLEANUP(Writer *, writer_unref)
+
+static void asker_push(History *h, Asker *a) {
+        if (h->last)
+                h->last->next = a;
+        else
+                h->first = a;
+        h->last = a;
+}
+
+/* Answers mostly come in the order of the questions: the first one is the right one. */
+static Asker *asker_take(History *h, uint64_t seq) {
+        Asker *before = NULL, *a = h->first;
+
+        while (a && a->seq != seq) {
+                before = a;
+                a = a->next;
+        }
+        if (!a)
+                return NULL;
+        if (before)
+                before->next = a->next;
+        else
+                h->first = a->next;
+        if (h->last == a)
+                h->last = before;
+        return a;
+}
+
+static void tell(Asker *a, Job *j) {
+        if (a->done)
+                a->done(a->userdata, j->id);
+        else if (a->answer && j->r >= 0)
+                a->answer(a->userdata, 0, TAKE_PTR(j->resets), j->n_resets);
+        else if (a->answer)
+                a->answer(a->userdata, j->r, NULL, 0);
+}
+
+static void deliver(History *h, Job *j) {
+        _cleanup_free_ Asker *a = NULL;
+
+        if (j->type == JOB_REPORT) {
+                if (h->report)
+                        h->report(h->userdata, j->level, j->message);
+                return;
+        }
+        a = asker_take(h, j->seq);
+        if (a)
+                tell(a, j);
+}
+
+static int on_answers(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        History *h = userdata;
+        Job *j = writer_take_answers(h->writer);
+
+        h->dispatching = true;
+        while (j) {
+                _cleanup_(job_freep) Job *done = j;
+
+                j = j->next;
+                deliver(h, done);
+        }
+        h->dispatching = false;
+        return 0;
+}
+
+/* Consumes j. done and answer: at most one is not NULL. */
+static int submit(History *h, Job *j, HistoryDone done, HistoryAnswer answer, void *userdata) {
+        _cleanup_(job_freep) Job *job = j;
+        _cleanup_free_ Asker *a = NULL;
+        int r;
+
+        if (done || answer) {
+                a = malloc(sizeof *a);
+                if (!a)
+                        return -ENOMEM;
+                *a = (Asker) { .seq = ++h->last_seq, .done = done, .answer = answer, .userdata = userdata };
+                job->seq = a->seq;
+        }
+        r = writer_submit(h->writer, job);
+        if (r < 0)
+                return r;
+        (void) TAKE_PTR(job);
+        if (a) /* before the loop can take the answer */
+                asker_push(h, TAKE_PTR(a));
+        return 0;
+}
+
+int history_add_reset(History *h, const HistoryReset *reset, HistoryDone done, void *userdata) {
+        _cleanup_(job_freep) Job *j = NULL;
+        int r;
+
+        if (!record_reset_valid(reset))
+                return -EINVAL;
+        j = job_new(JOB_RESET);
+        if (!j)
+                return -ENOMEM;
+        r = history_reset_copy(reset, &j->reset);
+        if (r < 0)
+                return r;
+        return submit(h, TAKE_PTR(j), done, NULL, userdata);
+}
+
+int history_mark_late(History *h, int64_t id) {
+        Job *j;
+
+        if (id <= 0)
+                return -EINVAL;
+        j = job_new(JOB_LATE);
+        if (!j)
+                return -ENOMEM;
+        j->id = id;
+        return submit(h, j, NULL, NULL, NULL);
+}
+
+static int submit_event(History *h, JobType type, const char *name, const char *detail) {
+        _cleanup_(job_freep) Job *j = job_new(type);
+        int r;
+
+        if (!j)
+                return -ENOMEM;
+        record_stamp(&j->event, h->boot_id);
+        r = record_copy_detail(detail, &j->event.detail);
+        if (r >= 0)
+                r = free_and_strdup(&j->event.name, name);
+        if (r < 0)
+                return r;
+        return submit(h, TAKE_PTR(j), NULL, NULL, NULL);
+}
+
+int history_add_event(History *h, const char *name, const char *detail) {
+        if (!record_name_valid(name))
+                return -EINVAL;
+        return submit_event(h, JOB_EVENT, name, detail);
+}
+
+int history_count(History *h, const char *counter, int64_t delta) {
+        if (!record_name_valid(counter))
+                return -EINVAL;
+        return writer_count(h->writer, counter, delta);
+}
+
+int history_query(History *h, const HistoryQuery *q, HistoryAnswer answer, void *userdata) {
+        Job *j;
+
+        if (q->id < 0 || q->before_id < 0)
+                return -EINVAL;
+        j = job_new(JOB_QUERY);
+        if (!j)
+                return -ENOMEM;
+        j->query = *q;
+        return submit(h, j, NULL, answer, userdata);
+}
+
+const char *history_state(History *h) {
+        writer_state(h->writer, h->state);
+        return h->state;
+}
+
+int history_new(History **ret, sd_event *event, const char *path, uint64_t max_size, HistoryReport report,
+                void *userdata) {
+        _cleanup_free_ History *h = calloc(1, sizeof *h);
+        _cleanup_(writer_unrefp) Writer *w = NULL;
+        int r;
+
+        if (!h)
+                return -ENOMEM;
+        h->report = report;
+        h->userdata = userdata;
+        record_read_boot_id(h->boot_id);
+        r = writer_new(&w, path, max_size, h->boot_id);
+        if (r < 0)
+                return r;
+        h->writer = w;
+        r = sd_event_add_io(event, &h->source, writer_fd(w), EPOLLIN, on_answers, h);
+        if (r >= 0) {
+                (void) sd_event_source_set_description(h->source, "history");
+                r = submit_event(h, JOB_BOOT, "boot", NULL);
+        }
+        if (r < 0) {
+                sd_event_source_disable_unref(h->source);
+                (void) writer_stop(w, 0);
+                return r;
+        }
+        TAKE_PTR(w);
+        *ret = TAKE_PTR(h);
+        return 0;
+}
+
+/* Nobody waits for ever: who has no answer yet gets one now. */
+static void cancel_askers(History *h) {
+        Asker *a;
+
+        while ((a = h->first)) {
+                Job none = { .type = JOB_MAX };
+
+                h->first = a->next;
+                if (!h->first)
+                        h->last = NULL;
+                none.id = none.r = -ECANCELED;
+                tell(a, &none);
+                free(a);
+        }
+}
+
+History *history_free(History *h, uint64_t timeout_usec) {
+        char span[TIMESPAN_MAX], message[128];
+        Job *j;
+
+        if (!h)
+                return NULL;
+        assert(!h->dispatching);
+        sd_event_source_disable_unref(h->source);
+        if (!writer_stop(h->writer, timeout_usec) && h->report) {
+                (void) snprintf(message, sizeof message,
+                                "The disk did not take the last records of the history within %s.",
+                                format_timespan(span, sizeof span, timeout_usec));
+                h->report(h->userdata, LOG_WARNING, message);
+        }
+        j = writer_take_answers(h->writer);
+        while (j) {
+                _cleanup_(job_freep) Job *done = j;
+
+                j = j->next;
+                if (done->type == JOB_REPORT)
+                        deliver(h, done);
+        }
+        cancel_askers(h);
+        (void) writer_unref(h->writer);
+        free(h);
+        return NULL;
+}

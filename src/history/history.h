@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* What the board remembers about itself: each reset with its cause, durable before the next life
+ * begins; events; counters. The only user of SQLite. A writer thread owns the database, so that a disk
+ * that stalls never stalls the caller; the caller hears of what is durable through its event loop. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mpyd/reset.h"
+#include "util/macros.h"
+
+typedef struct sd_event sd_event;
+typedef struct History History;
+struct json_t;
+
+/* One reset: how the life before it ended, and as what the next one begins. */
+typedef struct HistoryReset {
+        int64_t id;              /* row, grows with time; 0 when not stored yet */
+        ResetCause cause;
+        ResetReason reason;
+        ResetKind kind;
+        RunReason run_reason;
+        char *detail;            /* a sentence: who or what asked ("machine.reset() in main.py") */
+
+        /* the life that ended; stage OFF and all else empty for the first of a daemon's run */
+        BoardStage stage;        /* how far it had got */
+        int exit_status;         /* as from exit(2), -1 when it did not exit */
+        int signal;              /* that killed it, 0 when none did */
+        uint64_t uptime_usec;    /* from its start to its end, CLOCK_BOOTTIME */
+        char *traceback;         /* last uncaught exception of that life, or NULL */
+
+        char boot_id[33];        /* of the host, 32 hex digits */
+        uint64_t realtime_usec;  /* wall clock, for people only */
+        bool clock_synced;       /* the kernel called the wall clock synchronised */
+        uint64_t boottime_usec;  /* CLOCK_BOOTTIME */
+        bool late;               /* the board booted before this was durable (DESIGN 10) */
+        uint64_t repeats;        /* how many more resets just like it followed at storm pace */
+} HistoryReset;
+
+void history_reset_done(HistoryReset *r); /* frees what it owns, zeroes it */
+int history_reset_copy(const HistoryReset *r, HistoryReset *ret) _must_check_;
+
+typedef struct HistoryEvent {
+        int64_t id;
+        char *name;              /* kebab-case: "daemon-start", "history-set-aside" */
+        char *detail;
+        char boot_id[33];
+        uint64_t realtime_usec;
+        bool clock_synced;
+        uint64_t boottime_usec;
+} HistoryEvent;
+void history_event_done(HistoryEvent *e);
+HistoryEvent *history_events_free(HistoryEvent *events, size_t n);
+
+/* id is the row, or a negative errno: even the in-memory database refused; -ENOBUFS: too much waits for
+ * the disk, this hard reset is counted in the repeats of another one; -ECANCELED: history_free() came
+ * first, the row may be stored all the same. Each done and each answer that was accepted is called
+ * exactly once, always from the loop or from history_free(), never from within the call that asked. */
+typedef void (*HistoryDone)(void *userdata, int64_t id);
+
+/* One line for the log, of priority level: the database was set aside, went to memory, came back.
+ * Called on the event loop. */
+typedef void (*HistoryReport)(void *userdata, int level, const char *message);
+
+/* Opens path (created with mode 0600, its directory is not) on a thread of its own; returns at once and
+ * never fails because of the disk: whatever is wrong with the file is reported, and history goes on in a
+ * new file or in memory. event is borrowed and must outlive it. max_size, in bytes, bounds the file: the
+ * oldest rows go. */
+int history_new(History **ret, sd_event *event, const char *path, uint64_t max_size,
+                HistoryReport report, void *userdata) _must_check_;
+
+/* Waits for what was submitted, timeout_usec at most (a stuck disk must not stop a shutdown: its thread
+ * is left to itself and frees what it owns when the disk lets it go). Who has no answer yet is called
+ * with -ECANCELED. Not from within a callback. Always NULL. */
+History *history_free(History *h, uint64_t timeout_usec);
+
+/* Stores r (borrowed; copied) and calls done (may be NULL) on the event loop when it is durable.
+ * A reset alike to the one before (cause, kind, stage, exit, signal, detail) at storm pace is counted
+ * in that row's repeats instead, written every 30 s, and done is called at once; see storm.h.
+ * -EINVAL: an enum out of its range; -ENOBUFS: the disk hangs and too much waits for it (never for
+ * a hard reset). Longer texts are cut, control characters escaped. */
+int history_add_reset(History *h, const HistoryReset *r, HistoryDone done, void *userdata) _must_check_;
+
+/* The board of row id did not wait for it. */
+int history_mark_late(History *h, int64_t id);
+
+/* Stamped with now. -EINVAL: name is not kebab-case. */
+int history_add_event(History *h, const char *name, const char *detail);
+
+/* counter += delta (it starts at 0, and stays at the ends of its range); names are kebab-case, at most
+ * 256 of them. Written with the next reset or event, within 30 s: a script may count in a loop. */
+int history_count(History *h, const char *counter, int64_t delta);
+
+/* Which resets: newest first. */
+typedef struct HistoryQuery {
+        int64_t id;              /* only this row; 0 for any */
+        uint64_t since_usec;     /* wall clock; 0 for any */
+        int64_t before_id;       /* for paging; 0 for any */
+        unsigned limit;          /* 1..1000; more is clamped */
+} HistoryQuery;
+
+/* resets: n of them, freed by the callee with history_resets_free(). r < 0: nothing was read. */
+typedef void (*HistoryAnswer)(void *userdata, int r, HistoryReset *resets, size_t n);
+int history_query(History *h, const HistoryQuery *q, HistoryAnswer answer, void *userdata) _must_check_;
+HistoryReset *history_resets_free(HistoryReset *resets, size_t n);
+
+/* "ok", or why history is not on disk now; the string is valid until the next call. */
+const char *history_state(History *h);
+
+/* Reading without a daemon (mpyctl): the file is not changed, the daemon may live or be dead, the disk
+ * may be read-only. Blocks. -ENOENT; -EACCES; -EBADMSG: not a history, or damaged; -EPROTONOSUPPORT:
+ * of another version of mpyd. */
+int history_read_offline(const char *path, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n)
+        _must_check_;
+
+/* Events, newest first, at most limit (1..1000). */
+int history_read_events_offline(const char *path, unsigned limit, HistoryEvent **ret, size_t *ret_n)
+        _must_check_;
+
+/* Counters of a daemon's whole past, offline or live are the same rows. name → value through cb. */
+int history_read_counters_offline(const char *path,
+                                  void (*cb)(void *userdata, const char *name, int64_t value),
+                                  void *userdata) _must_check_;
+
+/* The one JSON form of a reset: the control bus, mpyctl --json and exports all speak it. Keys are the
+ * fields' names; enums by name; times in microseconds; absent values null. NULL when out of memory. */
+struct json_t *history_reset_to_json(const HistoryReset *r);
+/* And back; -EINVAL names nothing: the sender was our own daemon. */
+int history_reset_from_json(const struct json_t *j, HistoryReset *ret) _must_check_;

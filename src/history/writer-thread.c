@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* The thread that owns the database: it takes what waits, commits it at once, answers, and does the
+ * housekeeping when nobody waits. It sleeps without a timeout unless something has to be written later. */
+#include <stdio.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "history/rows.h"
+#include "history/writer-private.h"
+#include "util/parse.h"
+
+#define BATCH_MAX 64u
+#define REPORTS_MAX 16u /* that nobody took */
+
+/* What one transaction writes. The results are the last call's: see store_apply(). */
+typedef struct Batch {
+        Writer *writer;
+        JobList jobs;
+        bool flush;       /* repeats too, though their storm may go on */
+
+        int64_t row;
+        uint64_t repeats;
+        bool counters_full;
+} Batch;
+
+void writer_report(void *userdata, int level, const char *message) {
+        Writer *w = userdata;
+        Job *j = job_new(JOB_REPORT);
+
+        if (!j || !(j->message = strdup(message))) {
+                (void) job_free(j);
+                return;
+        }
+        j->level = level;
+        (void) pthread_mutex_lock(&w->mutex);
+        if (w->answers.n == 0)
+                w->n_reports = 0;
+        if (w->n_reports < REPORTS_MAX) {
+                w->n_reports++;
+                writer_answer_locked(w, TAKE_PTR(j));
+        }
+        (void) pthread_mutex_unlock(&w->mutex);
+        (void) job_free(j);
+}
+
+/* ---- one transaction ---- */
+
+static bool is_counted(const Writer *w, const Job *j) {
+        return j->type == JOB_RESET && j->verdict == STORM_VERDICT_COUNT && w->row > 0;
+}
+
+static int apply_repeats(Batch *b, Database *d) {
+        int r;
+
+        if (b->repeats == 0)
+                return 0;
+        r = rows_add_repeats(d, store_id(&b->writer->store, b->row), b->repeats);
+        if (r >= 0)
+                b->repeats = 0;
+        return r;
+}
+
+static int apply_reset(Batch *b, Database *d, Job *j) {
+        int r;
+
+        if (is_counted(b->writer, j)) {
+                b->repeats += MIN(1 + j->reset.repeats, UINT64_MAX / 2 - b->repeats);
+                j->id = b->row;
+                return 0;
+        }
+        r = apply_repeats(b, d);
+        if (r >= 0)
+                r = rows_add_reset(d, b->writer->store.last_id + 1, &j->reset, &j->id);
+        if (r >= 0)
+                b->row = j->id;
+        return r;
+}
+
+static int apply_job(Batch *b, Database *d, Job *j) {
+        switch (j->type) {
+        case JOB_RESET:
+                return apply_reset(b, d, j);
+        case JOB_EVENT:
+                return rows_add_event(d, &j->event);
+        case JOB_BOOT:
+                return rows_add_boot(d, &j->event, MPYD_VERSION);
+        case JOB_LATE:
+                return rows_mark_late(d, store_id(&b->writer->store, j->id));
+        case JOB_QUERY:
+        case JOB_REPORT:
+        case JOB_MAX:
+        case JOB_INVALID:
+                break;
+        }
+        return 0;
+}
+
+static int apply_counters(Batch *b, Database *d) {
+        for (size_t i = 0; i < b->writer->n_taken; i++) {
+                const CounterDelta *c = &b->writer->taken[i];
+                int r = rows_count(d, c->name, c->delta);
+
+                if (r == -E2BIG)
+                        b->counters_full = true;
+                else if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int apply_batch(Database *d, void *userdata) {
+        Batch *b = userdata;
+
+        b->row = b->writer->row;
+        b->repeats = b->writer->repeats;
+        b->counters_full = false;
+        for (Job *j = b->jobs.first; j; j = j->next) {
+                int r = apply_job(b, d, j);
+
+                if (r < 0)
+                        return r;
+        }
+        if (b->flush) {
+                int r = apply_repeats(b, d);
+
+                if (r < 0)
+                        return r;
+        }
+        return apply_counters(b, d);
+}
+
+static void set_repeats(Writer *w, uint64_t repeats, uint64_t now) {
+        if (repeats > 0 && (w->repeats == 0 || repeats < w->repeats))
+                w->repeats_since_usec = now;
+        w->repeats = repeats;
+}
+
+/* Storm's resets alone cost no commit: they are counted and answered. */
+static void count_batch(Writer *w, Batch *b, uint64_t now) {
+        uint64_t n = w->repeats;
+
+        for (Job *j = b->jobs.first; j; j = j->next) {
+                n += MIN(1 + j->reset.repeats, UINT64_MAX / 2 - n);
+                j->id = w->row;
+        }
+        set_repeats(w, n, now);
+}
+
+static void write_batch(Writer *w, Batch *b, uint64_t now) {
+        int r = store_apply(&w->store, apply_batch, b, now);
+
+        w->n_taken = 0;
+        if (r < 0) {
+                for (Job *j = b->jobs.first; j; j = j->next)
+                        if (j->type == JOB_RESET)
+                                j->id = r;
+                w->repeats_since_usec = now; /* not at once again */
+                return;
+        }
+        w->row = b->row;
+        set_repeats(w, b->repeats, now);
+        if (b->counters_full)
+                writer_report(w, LOG_WARNING, "There are too many counters; new names are ignored.");
+}
+
+/* ---- the work ---- */
+
+static bool batch_needs_disk(const Batch *b) {
+        if (b->flush || b->writer->n_taken > 0)
+                return true;
+        for (const Job *j = b->jobs.first; j; j = j->next)
+                if (!is_counted(b->writer, j))
+                        return true;
+        return false;
+}
+
+static void answer(Writer *w, JobList *jobs) {
+        Job *j;
+
+        (void) pthread_mutex_lock(&w->mutex);
+        (void) store_state(&w->store, w->state, sizeof w->state); /* who hears of it can ask why */
+        while ((j = job_list_pop(jobs)))
+                if (j->seq)
+                        writer_answer_locked(w, j);
+                else
+                        (void) job_free(j);
+        (void) pthread_mutex_unlock(&w->mutex);
+}
+
+/* Repeats of a storm that are not in its row yet belong to the truth as well. */
+static void add_unwritten_repeats(Writer *w, Job *j) {
+        for (size_t i = 0; i < j->n_resets; i++)
+                if (j->resets[i].id == store_id(&w->store, w->row))
+                        j->resets[i].repeats += w->repeats;
+}
+
+static void answer_query(Writer *w, Job *j, uint64_t now) {
+        JobList one = {};
+
+        j->r = store_query(&w->store, &j->query, &j->resets, &j->n_resets, now);
+        if (j->r >= 0 && w->repeats > 0)
+                add_unwritten_repeats(w, j);
+        job_list_push(&one, j);
+        answer(w, &one);
+}
+
+static void tell_lost(Writer *w) {
+        unsigned refused, merged;
+        char message[160];
+
+        (void) pthread_mutex_lock(&w->mutex);
+        refused = w->n_refused;
+        merged = w->n_merged;
+        w->n_refused = w->n_merged = 0;
+        (void) pthread_mutex_unlock(&w->mutex);
+        if (refused + merged == 0)
+                return;
+        (void) snprintf(message, sizeof message,
+                        "The disk was too slow for the history: %u records were refused, %u hard resets "
+                        "are only counted.",
+                        refused, merged);
+        writer_report(w, LOG_WARNING, message);
+}
+
+static void process(Writer *w, JobList *jobs, bool flush) {
+        uint64_t now = now_usec(CLOCK_BOOTTIME);
+        Batch b = { .writer = w, .flush = flush && w->repeats > 0 };
+        Job *query = NULL, *j;
+
+        while ((j = job_list_pop(jobs))) {
+                if (j->type == JOB_QUERY) {
+                        query = j; /* the last: see take_locked() */
+                        continue;
+                }
+                if (j->type == JOB_RESET)
+                        j->verdict = storm_feed(&w->storm, &j->reset);
+                job_list_push(&b.jobs, j);
+        }
+        if (batch_needs_disk(&b))
+                write_batch(w, &b, now);
+        else if (b.jobs.n > 0)
+                count_batch(w, &b, now);
+        answer(w, &b.jobs);
+        if (query)
+                answer_query(w, query, now);
+        if (store_retry_at(&w->store) <= now)
+                store_retry(&w->store, now);
+        tell_lost(w);
+}
+
+/* ---- waiting ---- */
+
+static uint64_t next_deadline(const Writer *w) {
+        uint64_t t = store_retry_at(&w->store);
+
+        if (w->repeats > 0)
+                t = MIN(t, w->repeats_since_usec + STORM_WRITE_USEC);
+        if (w->n_counters > 0)
+                t = MIN(t, w->counters_since_usec + WRITER_COUNTERS_USEC);
+        return t;
+}
+
+/* Returns when there is work: jobs, a deadline, the end. true: the time has come to write what waits. */
+static bool wait_locked(Writer *w) {
+        while (!w->stop && w->queue.n == 0) {
+                uint64_t deadline = next_deadline(w), now = now_usec(CLOCK_BOOTTIME), until;
+                struct timespec ts;
+
+                if (deadline == USEC_INFINITY) {
+                        (void) pthread_cond_wait(&w->wake, &w->mutex);
+                        continue;
+                }
+                if (deadline <= now)
+                        return true;
+                until = now_usec(CLOCK_MONOTONIC) + (deadline - now);
+                ts.tv_sec = (time_t) (until / USEC_PER_SEC);
+                ts.tv_nsec = (long) (until % USEC_PER_SEC * 1000);
+                (void) pthread_cond_timedwait(&w->wake, &w->mutex, &ts);
+        }
+        return (w->stop && w->queue.n == 0) || next_deadline(w) <= now_usec(CLOCK_BOOTTIME);
+}
+
+/* Takes the next jobs; a query ends them. Counters go along when something is written anyway. */
+static void take_locked(Writer *w, JobList *jobs, bool flush) {
+        bool writes = flush;
+        Job *j;
+
+        while (jobs->n < BATCH_MAX && (j = job_list_pop(&w->queue))) {
+                writes = writes || j->type != JOB_QUERY;
+                job_list_push(jobs, j);
+                if (j->type == JOB_QUERY)
+                        break;
+        }
+        if (!writes)
+                return;
+        (void) memcpy(w->taken, w->counters, w->n_counters * sizeof *w->taken);
+        w->n_taken = w->n_counters;
+        w->n_counters = 0;
+}
+
+/* One round. false: there is nothing left and no more comes. */
+static bool work(Writer *w, bool wait) {
+        JobList jobs = {};
+        bool flush, go_on;
+
+        (void) pthread_mutex_lock(&w->mutex);
+        w->busy_since_usec = 0;
+        (void) store_state(&w->store, w->state, sizeof w->state);
+        flush = wait ? wait_locked(w) : w->stop && w->queue.n == 0;
+        go_on = !w->stop || w->queue.n > 0;
+        take_locked(w, &jobs, flush);
+        w->busy_since_usec = now_usec(CLOCK_MONOTONIC);
+        (void) pthread_mutex_unlock(&w->mutex);
+        process(w, &jobs, flush);
+        return go_on;
+}
+
+void *writer_main(void *userdata) {
+        Writer *w = userdata;
+        bool more = false;
+
+        (void) pthread_setname_np(pthread_self(), "mpyd-history");
+        store_open(&w->store, now_usec(CLOCK_BOOTTIME));
+        while (work(w, !more))
+                more = store_maintain(&w->store, now_usec(CLOCK_BOOTTIME));
+        store_close(&w->store, now_usec(CLOCK_BOOTTIME));
+        storm_done(&w->storm);
+        (void) pthread_mutex_lock(&w->mutex);
+        w->finished = true;
+        (void) pthread_cond_broadcast(&w->ended);
+        (void) pthread_mutex_unlock(&w->mutex);
+        (void) writer_unref(w);
+        return NULL;
+}
