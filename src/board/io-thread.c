@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The I/O thread: console in, console out, link. See io-thread.h. */
+#include "board/io-thread.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+
+#include "board/console.h"
+#include "board/input.h"
+#include "board/irq.h"
+#include "board/link.h"
+
+#define STACK_SIZE (128 * 1024)
+
+enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_IN, POLL_OUT, POLL_MAX };
+
+static struct {
+        int kick_fd;
+        atomic_bool stop_input;
+        pthread_mutex_t input_lock; /* held while input is taken in */
+} io = { .kick_fd = -EBADF, .input_lock = PTHREAD_MUTEX_INITIALIZER };
+
+void io_thread_kick(void) {
+        (void) eventfd_write(io.kick_fd, 1);
+}
+
+void io_thread_stop_input(void) {
+        atomic_store(&io.stop_input, true);
+        /* It may be in the middle of it. */
+        pthread_mutex_lock(&io.input_lock);
+        pthread_mutex_unlock(&io.input_lock);
+        io_thread_kick();
+}
+
+static void io_handle_link(void) {
+        uint8_t buf[LINK_MESSAGE_MAX];
+        LinkMessage m;
+
+        while (link_receive(false, buf, &m)) {
+                switch (m.type) {
+                case LINK_INTERRUPT:
+                        irq_interrupt();
+                        break;
+                case LINK_STOP:
+                        irq_stop();
+                        break;
+                case LINK_ABORT:
+                        irq_abort();
+                        break;
+                case LINK_HELLO:
+                case LINK_STAGE:
+                case LINK_STAGE_END:
+                case LINK_RESET:
+                case LINK_UNREAD_INPUT:
+                case LINK_LOG:
+                case LINK_BOOT:
+                case LINK_TYPE_INVALID:
+                        board_exit_fatal("The supervisor sent %s to a board that runs.",
+                                         link_type_to_string(m.type) ?: "an unknown message");
+                }
+        }
+}
+
+/* False when there is no input any more. */
+static bool io_handle_input(bool readable) {
+        bool more = true;
+
+        pthread_mutex_lock(&io.input_lock);
+        if (!atomic_load(&io.stop_input)) {
+                if (readable)
+                        more = input_fill();
+                if (input_is_full())
+                        input_peek();
+        }
+        pthread_mutex_unlock(&io.input_lock);
+        return more;
+}
+
+static void *io_thread_run(void *arg) {
+        bool aborting = false, input_open = true;
+
+        for (;;) {
+                bool reads = input_open && !atomic_load(&io.stop_input);
+                bool full = reads && input_is_full();
+                struct pollfd fds[POLL_MAX] = {
+                        [POLL_KICK] = { .fd = io.kick_fd, .events = POLLIN },
+                        [POLL_LINK] = { .fd = BOARD_FD_LINK, .events = POLLIN },
+                        [POLL_TIMER] = { .fd = console_timer_fd(), .events = POLLIN },
+                        [POLL_IN] = { .fd = reads && !full ? BOARD_FD_CONSOLE_IN : -1, .events = POLLIN },
+                        [POLL_OUT] = { .fd = console_is_blocked() ? BOARD_FD_CONSOLE_OUT : -1,
+                                       .events = POLLOUT },
+                };
+                int timeout = aborting ? IRQ_ABORT_PERIOD_MSEC : full ? INPUT_PEEK_PERIOD_MSEC : -1;
+                eventfd_t value;
+
+                if (poll(fds, POLL_MAX, timeout) < 0)
+                        continue;
+                if (fds[POLL_KICK].revents)
+                        (void) eventfd_read(io.kick_fd, &value);
+                if (fds[POLL_LINK].revents)
+                        io_handle_link();
+                if (fds[POLL_TIMER].revents || fds[POLL_OUT].revents)
+                        console_flush_timer();
+                if (reads)
+                        input_open = io_handle_input(fds[POLL_IN].revents != 0);
+                aborting = irq_abort_repeat();
+        }
+        return NULL;
+}
+
+int io_thread_start(void) {
+        pthread_attr_t attributes;
+        pthread_t thread;
+        int r;
+
+        io.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (io.kick_fd < 0)
+                return -errno;
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        (void) pthread_attr_setstacksize(&attributes, STACK_SIZE);
+        r = pthread_create(&thread, &attributes, io_thread_run, NULL);
+        pthread_attr_destroy(&attributes);
+        return -r;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The interrupt controller: arming, masking, raising and leaving. See irq.h. */
+#include "board/irq.h"
+
+#include <pthread.h>
+
+#include "board/input.h"
+#include "board/traceback.h"
+#include "board/wait.h"
+#include "py/mphal.h"
+#include "py/runtime.h"
+
+mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg);
+_Noreturn void irq_raise(void *exception);
+
+static struct {
+        pthread_mutex_t lock;
+        int character;      /* interrupts user code; -1: none does */
+        bool user_code;     /* pyexec runs a script or a line */
+        bool arm_early;
+        bool masked;        /* machine.disable_irq() */
+        bool deferred;      /* a KeyboardInterrupt waits for enable_irq() */
+        bool stop_wanted;
+        bool exit_wanted;
+        bool abort_wanted;  /* until irq_abort_done() */
+        IrqLeave leave;
+} irq;
+
+void irq_init(void) {
+        pthread_mutexattr_t attributes;
+
+        pthread_mutexattr_init(&attributes);
+        pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+        pthread_mutex_init(&irq.lock, &attributes);
+        pthread_mutexattr_destroy(&attributes);
+        irq.character = -1;
+}
+
+void irq_lock(void) {
+        pthread_mutex_lock(&irq.lock);
+}
+
+void irq_unlock(void) {
+        pthread_mutex_unlock(&irq.lock);
+}
+
+/* ---- raising ---- */
+
+int irq_char_locked(void) {
+        return irq.user_code ? irq.character : -1;
+}
+
+void irq_interrupt_locked(void) {
+        if (!irq.user_code)
+                return;
+        if (irq.masked) {
+                irq.deferred = true;
+                return;
+        }
+        /* Not mp_sched_keyboard_interrupt(): it empties the traceback, which the VM may be printing;
+         * irq_raise() does that in the VM's own thread. */
+        mp_sched_exception(MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_kbd_exception)));
+        irq_wake_vm();
+}
+
+void irq_interrupt(void) {
+        irq_lock();
+        irq_interrupt_locked();
+        irq_unlock();
+}
+
+void irq_stop(void) {
+        irq_lock();
+        irq.stop_wanted = true;
+        irq_interrupt_locked();
+        irq_unlock();
+        irq_wake_vm();
+}
+
+void irq_abort(void) {
+        irq_lock();
+        irq.stop_wanted = true;
+        irq.abort_wanted = true;
+        mp_sched_vm_abort();
+        irq_unlock();
+        irq_wake_vm();
+}
+
+bool irq_abort_repeat(void) {
+        bool wanted;
+
+        irq_lock();
+        wanted = irq.abort_wanted;
+        if (wanted)
+                mp_sched_vm_abort();
+        irq_unlock();
+        if (wanted)
+                irq_wake_vm();
+        return wanted;
+}
+
+/* ---- arming: pyexec and user code, in the VM's thread ---- */
+
+/* pyexec calls it with Ctrl-C when a script or line starts and with -1 when it has ended. */
+void mp_hal_set_interrupt_char(int c) {
+        irq_lock();
+        irq.user_code = c >= 0;
+        irq.character = c;
+        if (irq.user_code && irq.arm_early && input_take_char_locked(c))
+                irq_interrupt_locked();
+        if (irq.user_code && irq.stop_wanted)
+                irq_interrupt_locked();
+        irq_unlock();
+        if (c < 0)
+                traceback_begin(); /* what pyexec prints from here on is the exception */
+}
+
+/* micropython.kbd_intr(): which character it is, -1 for none, as long as user code runs. */
+void irq_set_char(int c) {
+        irq_lock();
+        irq.character = c < 0 ? -1 : c & 0xff;
+        irq_unlock();
+}
+
+void irq_arm_early(bool early) {
+        irq_lock();
+        irq.arm_early = early;
+        irq_unlock();
+}
+
+bool irq_in_user_code(void) {
+        return irq.user_code; /* only this thread changes it */
+}
+
+bool irq_mask(bool mask) {
+        bool was;
+
+        irq_lock();
+        was = irq.masked;
+        irq.masked = mask;
+        if (mask && !was)
+                mp_sched_lock();
+        if (!mask && was) {
+                mp_sched_unlock();
+                if (irq.deferred)
+                        irq_interrupt_locked();
+                irq.deferred = false;
+        }
+        irq_unlock();
+        return was;
+}
+
+/* ---- taking ---- */
+
+/* Stands for nlr_jump() in mp_handle_pending(). */
+_Noreturn void irq_raise(void *exception) {
+        if (exception == &MP_STATE_VM(mp_kbd_exception))
+                MP_STATE_VM(mp_kbd_exception).traceback_data = NULL;
+        nlr_jump(exception);
+}
+
+/* Stands for mp_call_function_1_protected() in the scheduler. SystemExit and KeyboardInterrupt are
+ * meant for the program, not for the callback: they go on in the code that was interrupted (S11). */
+mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
+        mp_obj_t exception, type;
+        nlr_buf_t nlr;
+
+        if (nlr_push(&nlr) == 0) {
+                mp_obj_t ret = mp_call_function_1(fun, arg);
+
+                nlr_pop();
+                return ret;
+        }
+        exception = MP_OBJ_FROM_PTR(nlr.ret_val);
+        type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
+        if (mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_SystemExit))) {
+                if (irq.user_code)
+                        mp_sched_exception(exception);
+                else
+                        irq.exit_wanted = true;
+        } else if (irq.user_code &&
+                   mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt)))
+                mp_sched_exception(exception);
+        else
+                mp_obj_print_exception(&mp_plat_print, exception);
+        return MP_OBJ_NULL;
+}
+
+void irq_handle_events(void) {
+        if (irq.user_code || MP_STATE_VM(vm_abort)) {
+                mp_handle_pending(true);
+                return;
+        }
+        mp_handle_pending(false); /* callbacks only: nothing could catch an exception here */
+        if (irq.exit_wanted && nlr_get_abort())
+                irq_leave(IRQ_LEAVE_EXIT);
+}
+
+bool irq_events_pending(bool at_prompt) {
+        bool pending;
+
+        irq_lock();
+        pending = MP_STATE_VM(sched_state) == MP_SCHED_PENDING || MP_STATE_VM(vm_abort) ||
+                  MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL ||
+                  (at_prompt && (irq.stop_wanted || irq.exit_wanted));
+        irq_unlock();
+        return pending;
+}
+
+/* ---- leaving ---- */
+
+bool irq_stop_wanted(void) {
+        bool wanted;
+
+        irq_lock();
+        wanted = irq.stop_wanted;
+        irq_unlock();
+        return wanted;
+}
+
+bool irq_exit_wanted(void) {
+        return irq.exit_wanted; /* only this thread changes it */
+}
+
+IrqLeave irq_leave_reason(void) {
+        return irq.leave;
+}
+
+_Noreturn void irq_leave(IrqLeave reason) {
+        irq.leave = reason;
+        nlr_jump_abort();
+}
+
+void irq_abort_done(void) {
+        irq_lock();
+        irq.abort_wanted = false;
+        irq.user_code = false;
+        irq.character = -1;
+        irq.masked = irq.deferred = false;
+        MP_STATE_VM(vm_abort) = false;
+        MP_STATE_MAIN_THREAD(mp_pending_exception) = MP_OBJ_NULL;
+        MP_STATE_VM(sched_state) = MP_SCHED_IDLE;
+        MP_STATE_THREAD(gc_lock_depth) = 0;
+        irq_unlock();
+}

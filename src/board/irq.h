@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The interrupt controller: whether Ctrl-C and scheduled callbacks may reach the VM now, and what the
+ * supervisor wants of it. The I/O thread raises, the VM's thread takes. One recursive lock (the arming
+ * lock) guards all of it and the input buffer, so that "is user code running?" and "is this byte an
+ * interrupt?" have one answer. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/macros.h"
+
+void irq_init(void);
+
+/* Also MicroPython's atomic section. */
+void irq_lock(void);
+void irq_unlock(void);
+
+/* ---- the I/O thread ---- */
+
+/* LINK_INTERRUPT: KeyboardInterrupt in user code; nothing at a prompt. */
+void irq_interrupt(void);
+/* LINK_STOP: the same, and the life ends at the next return to the prompt. */
+void irq_stop(void);
+/* LINK_ABORT: the VM jumps out of whatever it runs. pyexec may swallow one, so it must be repeated
+ * every IRQ_ABORT_PERIOD_MSEC as long as this answers true. */
+void irq_abort(void);
+bool irq_abort_repeat(void);
+#define IRQ_ABORT_PERIOD_MSEC 10
+
+/* The character that interrupts just now, or -1. Call with the lock held. */
+int irq_char_locked(void);
+/* Such a character came. Call with the lock held. */
+void irq_interrupt_locked(void);
+
+/* Ends a wait of the VM's thread; cheap when it is not waiting. Any thread. */
+void irq_wake_vm(void);
+
+/* ---- the VM's thread ---- */
+
+typedef enum IrqLeave {
+        IRQ_LEAVE_ABORT = 0, /* LINK_ABORT */
+        IRQ_LEAVE_STOP,      /* LINK_STOP, noticed at the prompt */
+        IRQ_LEAVE_EXIT,      /* SystemExit in a callback that ran at the prompt */
+} IrqLeave;
+
+/* True from the start of a script or line to its end. */
+bool irq_in_user_code(void);
+/* Counts an interrupt character typed before user code began as one typed just after (a stage script;
+ * on a board, it would have fallen between two lives). */
+void irq_arm_early(bool early);
+
+/* Raises pending exceptions and runs callbacks, as mp_handle_pending() does, but outside of user code,
+ * where nothing could catch an exception, leaves the VM instead when one of them asks for it. */
+void irq_handle_events(void);
+/* irq_handle_events() has something to do. at_prompt: the wait is for a key at the prompt. */
+bool irq_events_pending(bool at_prompt);
+
+/* Whether the life is to end; why the VM was left by an abort. */
+bool irq_stop_wanted(void);
+bool irq_exit_wanted(void);
+IrqLeave irq_leave_reason(void);
+_Noreturn void irq_leave(IrqLeave reason);
+/* The abort has arrived where it is wanted. clears locks that the jump skipped. */
+void irq_abort_done(void);
+
+/* machine.disable_irq() and enable_irq(): hold Ctrl-C and callbacks off. Returns whether they were. */
+bool irq_mask(bool mask);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* The board's end of the link: one message, one datagram; a supervisor that is gone ends the board. */
+#include "board/link.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <syslog.h>
+
+#define LOG_LINE_MAX 512
+
+static atomic_uint sequence;
+
+/* Returns 0, or -EAGAIN when the socket is full and flags say not to wait. */
+static int link_send_flags(const LinkMessage *m, int flags) {
+        uint8_t buf[LINK_MESSAGE_MAX];
+        LinkMessage stamped = *m;
+        int size;
+
+        stamped.seq = atomic_fetch_add(&sequence, 1);
+        size = link_encode(&stamped, buf, sizeof buf);
+        assert(size > 0); /* we made it ourselves */
+        for (;;) {
+                if (send(BOARD_FD_LINK, buf, (size_t) size, flags | MSG_NOSIGNAL) == size)
+                        return 0;
+                if (errno == EAGAIN)
+                        return -EAGAIN;
+                if (errno != EINTR)
+                        board_exit_orphan();
+        }
+}
+
+void link_send(const LinkMessage *m) {
+        while (link_send_flags(m, 0) < 0) {
+                struct pollfd pfd = { .fd = BOARD_FD_LINK, .events = POLLOUT };
+
+                (void) poll(&pfd, 1, -1);
+        }
+}
+
+void link_log(int level, const char *format, ...) {
+        char line[LOG_LINE_MAX];
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vsnprintf(line, sizeof line, format, ap);
+        va_end(ap);
+        if (n < 0)
+                return;
+        (void) link_send_flags(&(LinkMessage) {
+                .type = LINK_LOG,
+                .data = { .level = (uint8_t) level, .data = line, .size = MIN((size_t) n, sizeof line - 1) },
+        }, MSG_DONTWAIT);
+}
+
+bool link_receive(bool wait, void *buf, LinkMessage *ret) {
+        ssize_t n;
+
+        do
+                n = recv(BOARD_FD_LINK, buf, LINK_MESSAGE_MAX, MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT));
+        while (n < 0 && (errno == EINTR || (wait && errno == EAGAIN)));
+        if (n < 0 && errno == EAGAIN)
+                return false;
+        if (n <= 0)
+                board_exit_orphan();
+        if ((size_t) n > LINK_MESSAGE_MAX || link_decode(buf, (size_t) n, ret) < 0)
+                board_exit_fatal("The supervisor sent a message that is none.");
+        return true;
+}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+# The part of mpyd-board that is MicroPython's: make builds it with MicroPython's own rules, lists and
+# per-file flags into one archive, and leaves genhdr/ and a file of preprocessor flags for Meson, which
+# compiles what is ours. Nothing is written into MicroPython's tree, nothing in it is patched.
+#
+# Given by build-micropython: MPY_TOP, BOARD_DIR, BOARD_INC (list), BOARD_QSTR_C (our sources, absolute),
+# BOARD_MANIFEST, MICROPY_MPYCROSS, CC, AR, BOARD_OPT, BOARD_SANITIZE (1 or empty).
+
+# Absolute, so that make knows a generated header by the name that compilers write into their lists.
+BUILD := $(CURDIR)/core
+FROZEN_MANIFEST = $(BOARD_MANIFEST)
+
+include $(MPY_TOP)/py/mkenv.mk
+
+QSTR_DEFS = $(BOARD_DIR)/qstrdefsport.h
+vpath mpconfigport.h $(BOARD_DIR)
+
+MICROPY_ROM_TEXT_COMPRESSION = 0
+MICROPY_VFS_FAT = 1
+MICROPY_VFS_LFS1 = 1
+MICROPY_VFS_LFS2 = 1
+
+include $(TOP)/py/py.mk
+include $(TOP)/extmod/extmod.mk
+
+# Frozen code is made for the machine it runs on, which need not be the one that builds.
+LP64 := $(shell echo | $(CC) -dM -E - | grep -c '__LP64__ 1')
+ifeq ($(LP64),1)
+MPZ_DIGIT = 32
+else
+MPZ_DIGIT = 16
+MPY_CROSS_FLAGS += -msmall-int-bits=31
+endif
+MPY_TOOL_FLAGS += -mmpz-dig-size $(MPZ_DIGIT)
+
+INC_OURS = -I$(BOARD_DIR) $(addprefix -I,$(BOARD_INC))
+INC_THEIRS = $(TOP) $(BUILD)
+
+DEFINES = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMPZ_DIG_SIZE=$(MPZ_DIGIT) -U_FORTIFY_SOURCE \
+	$(CFLAGS_EXTMOD) $(CFLAGS_THIRDPARTY)
+CFLAGS += $(INC_OURS) $(addprefix -I,$(INC_THEIRS)) $(DEFINES) -std=gnu99 -Wall \
+	-Wno-unused-but-set-variable $(BOARD_OPT) -fno-strict-aliasing -fdata-sections -ffunction-sections
+ifeq ($(BOARD_SANITIZE),1)
+# Non-local jumps must be ones that the sanitizer knows.
+DEFINES += -DMICROPY_NLR_SETJMP=1
+CFLAGS += -fsanitize=address
+else
+CFLAGS += -DNDEBUG
+endif
+
+SHARED_SRC_C = $(addprefix shared/, \
+	readline/readline.c \
+	runtime/gchelper_generic.c \
+	runtime/pyexec.c \
+	timeutils/timeutils.c \
+	)
+
+SRC_QSTR += $(SHARED_SRC_C) $(BOARD_QSTR_C)
+
+OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o))
+
+# Places where this port does what a microcontroller's interrupt controller does, or where a path or a
+# file needs one more check. Each names the function of ours that stands in for the one called there.
+#
+# select.poll() sleeps in our own wait, which Ctrl-C and callbacks can end (wait.c).
+$(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll
+# micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c).
+$(BUILD)/py/modmicropython.o: CFLAGS += -Dmp_hal_set_interrupt_char=irq_set_char
+# SystemExit and KeyboardInterrupt leave a scheduled callback; a pending exception starts with an empty
+# traceback (irq.c).
+$(BUILD)/py/scheduler.o: CFLAGS += -Dmp_call_function_1_protected=irq_call_scheduled -Dnlr_jump=irq_raise
+# A CircuitPython .mpy is told apart from a damaged one (mpy-file.c).
+$(BUILD)/py/builtinimport.o: CFLAGS += -Dmp_raw_code_load_file=mpy_file_load
+# A NUL in a path is an error, not its end (flash-path.c).
+$(BUILD)/extmod/vfs.o: CFLAGS += -Dmp_obj_str_get_str=path_from_obj
+
+include $(TOP)/py/mkrules.mk
+
+# $(BUILD)/libmicropython.a is made by mkrules.mk's target "lib"; the flags are a file that changes only
+# when they do.
+.PHONY: board
+board: $(BUILD)/$(LIBMICROPYTHON) $(BUILD)/cppflags
+
+# For our own sources, with MicroPython's headers as a system's: our warnings are not about their inline
+# functions. (Theirs cannot be compiled so: their generators stumble over it.)
+BOARD_PUBLISHED = $(INC_OURS) $(addprefix -isystem ,$(INC_THEIRS)) $(DEFINES) \
+	-DMICROPY_QSTR_EXTRA_POOL=mp_qstr_frozen_const_pool -DMICROPY_MODULE_FROZEN_MPY \
+	-DMICROPY_MODULE_FROZEN_STR
+
+$(BUILD)/cppflags: FORCE | $(BUILD)/genhdr
+	@printf '%s\n' $(foreach f,$(BOARD_PUBLISHED),'$(f)') > $@.new; \
+	if cmp -s $@.new $@; then $(RM) $@.new; else mv $@.new $@; fi

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads and runs compiled files. See mpy-file.h. */
+#include "board/mpy-file.h"
+
+#include "util/macros.h"
+
+#include "py/mphal.h"
+#include "py/persistentcode.h"
+#include "py/runtime.h"
+#include "shared/runtime/pyexec.h"
+
+void mpy_file_load(qstr path, mp_compiled_module_t *cm);
+
+/* A reader whose first byte has been looked at. */
+typedef struct PeekedReader {
+        mp_reader_t inner;
+        mp_uint_t first;
+        bool first_taken;
+} PeekedReader;
+
+static mp_uint_t peeked_readbyte(void *data) {
+        PeekedReader *p = data;
+
+        if (!p->first_taken) {
+                p->first_taken = true;
+                return p->first;
+        }
+        return p->inner.readbyte(p->inner.data);
+}
+
+static void peeked_close(void *data) {
+        PeekedReader *p = data;
+
+        p->inner.close(p->inner.data);
+}
+
+/* Stands for mp_raw_code_load_file() in the import machinery. CircuitPython's files have the same
+ * version and another first byte (D33): who meets one should be told what to do. */
+void mpy_file_load(qstr path, mp_compiled_module_t *cm) {
+        PeekedReader *p = m_new_obj(PeekedReader);
+        mp_reader_t reader = { .data = p, .readbyte = peeked_readbyte, .close = peeked_close };
+
+        mp_reader_new_file(&p->inner, path);
+        p->first = p->inner.readbyte(p->inner.data);
+        p->first_taken = false;
+        if (p->first == 'C') {
+                peeked_close(p);
+                mp_raise_msg_varg(&mp_type_ValueError,
+                                  MP_ERROR_TEXT("incompatible .mpy file: %q is CircuitPython's, install its .py source"),
+                                  path);
+        }
+        mp_raw_code_load(&reader, cm);
+}
+
+static mp_obj_t mpy_file_function(const char *path) {
+        mp_compiled_module_t cm;
+
+        cm.context = m_new_obj(mp_module_context_t);
+        cm.context->module.base.type = &mp_type_module;
+        cm.context->module.globals = mp_globals_get();
+        mpy_file_load(qstr_from_str(path), &cm);
+        return mp_make_function_from_proto_fun(cm.rc, cm.context, NULL);
+}
+
+void mpy_file_run(const char *path) {
+        nlr_buf_t nlr;
+        int ret = 0;
+
+        exec_begin();
+        nlr.ret_val = NULL;
+        if (nlr_push(&nlr) == 0) {
+                mp_obj_t function = mpy_file_function(path);
+
+                mp_hal_set_interrupt_char(CHAR_CTRL_C);
+                mp_call_function_0(function);
+                mp_hal_set_interrupt_char(-1);
+                mp_handle_pending(true);
+                nlr_pop();
+                ret = 1;
+        } else {
+                mp_hal_set_interrupt_char(-1);
+                mp_handle_pending(false);
+                if (mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(((mp_obj_base_t *) nlr.ret_val)->type),
+                                            MP_OBJ_FROM_PTR(&mp_type_SystemExit)))
+                        ret = PYEXEC_FORCED_EXIT;
+                else
+                        mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
+        }
+        exec_end(nlr.ret_val, &ret);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* Sleeping and being woken. See wait.h. */
+#include "board/wait.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "board/clock.h"
+#include "board/console.h"
+#include "board/input.h"
+#include "board/irq.h"
+#include "mpyd/board-link.h"
+#include "py/mphal.h"
+#include "py/runtime.h"
+
+#define FDS_ON_STACK 16
+#define SPIN_NSEC INT64_C(60000) /* shorter delays are not worth a sleep */
+
+static int wake_fd = -EBADF;
+static atomic_bool asleep;
+
+int vm_wait_init(void) {
+        wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return wake_fd < 0 ? -errno : 0;
+}
+
+void vm_wake(void) {
+        if (atomic_exchange(&asleep, false))
+                (void) eventfd_write(wake_fd, 1);
+}
+
+void irq_wake_vm(void) {
+        vm_wake();
+}
+
+/* all[0] is ours, all[1..n] the caller's. */
+static int sleep_on(struct pollfd *all, nfds_t n, int64_t until_nsec) {
+        struct timespec timeout;
+        eventfd_t value;
+        int64_t left;
+        int r;
+
+        left = until_nsec == VM_SLEEP_FOREVER ? 0 : MAX(until_nsec - clock_monotonic_nsec(), (int64_t) 0);
+        timeout.tv_sec = (time_t) (left / 1000000000);
+        timeout.tv_nsec = (long) (left % 1000000000);
+        r = ppoll(all, n, until_nsec == VM_SLEEP_FOREVER ? NULL : &timeout, NULL);
+        if (r < 0)
+                return errno == EINTR ? 0 : -errno;
+        if (r > 0 && all[0].revents) {
+                (void) eventfd_read(wake_fd, &value);
+                r--;
+        }
+        return r;
+}
+
+static int sleep_until(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool at_prompt,
+                       bool (*ready)(void)) {
+        struct pollfd on_stack[FDS_ON_STACK + 1], *all = on_stack;
+        _cleanup_free_ struct pollfd *allocated = NULL;
+        int r;
+
+        if (n_fds > FDS_ON_STACK) {
+                allocated = calloc(n_fds + 1, sizeof *allocated);
+                if (!allocated)
+                        return -ENOMEM;
+                all = allocated;
+        }
+        all[0] = (struct pollfd) { .fd = wake_fd, .events = POLLIN };
+        for (nfds_t i = 0; i < n_fds; i++) {
+                all[i + 1] = fds[i];
+                all[i + 1].revents = 0;
+        }
+
+        console_flush_idle();
+        /* From here on whoever changes something writes to wake_fd; what changed before is seen now. */
+        atomic_store(&asleep, true);
+        if (irq_events_pending(at_prompt) || (ready && ready())) {
+                atomic_store(&asleep, false);
+                until_nsec = 0;
+        }
+        r = until_nsec == 0 && n_fds == 0 ? 0 : sleep_on(all, n_fds + 1, until_nsec);
+        atomic_store(&asleep, false);
+        for (nfds_t i = 0; i < n_fds; i++)
+                fds[i].revents = all[i + 1].revents;
+        return r;
+}
+
+int vm_sleep(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool (*ready)(void)) {
+        return sleep_until(fds, n_fds, until_nsec, false, ready);
+}
+
+void vm_sleep_at_prompt(bool (*ready)(void)) {
+        (void) sleep_until(NULL, 0, VM_SLEEP_FOREVER, true, ready);
+}
+
+/* ---- what MicroPython calls ---- */
+
+void vm_delay(int64_t nsec) {
+        int64_t now = clock_monotonic_nsec(), until = VM_SLEEP_FOREVER;
+
+        if (nsec < VM_SLEEP_FOREVER - now)
+                until = now + nsec;
+        do {
+                irq_handle_events();
+                (void) vm_sleep(NULL, 0, until, NULL);
+        } while (clock_monotonic_nsec() < until);
+        irq_handle_events();
+}
+
+void mp_hal_delay_ms(mp_uint_t ms) {
+        vm_delay(ms < (mp_uint_t) (INT64_MAX / 1000000) ? (int64_t) ms * 1000000 : VM_SLEEP_FOREVER);
+}
+
+void mp_hal_delay_us(mp_uint_t us) {
+        int64_t until;
+
+        if (us > SPIN_NSEC / 1000) {
+                vm_delay(us < (mp_uint_t) (INT64_MAX / 1000) ? (int64_t) us * 1000 : VM_SLEEP_FOREVER);
+                return;
+        }
+        until = clock_monotonic_nsec() + (int64_t) us * 1000;
+        while (clock_monotonic_nsec() < until)
+                ;
+}
+
+void vm_wait_event(mp_int_t timeout_ms) {
+        int64_t until = VM_SLEEP_FOREVER;
+
+        if (timeout_ms >= 0)
+                until = clock_monotonic_nsec() + (int64_t) timeout_ms * 1000000;
+        (void) vm_sleep(NULL, 0, until, input_available);
+}
+
+/* Answers for the console's streams, which are buffers of ours, and hides them from the kernel: sets
+ * *ret_waits_for_input when input is waited for. Returns how many are ready. */
+static int poll_console(struct pollfd *fds, nfds_t n_fds, struct pollfd *copy, bool *ret_waits_for_input) {
+        int n_ready = 0;
+
+        for (nfds_t i = 0; i < n_fds; i++) {
+                copy[i] = fds[i];
+                fds[i].revents = 0;
+                if (fds[i].fd < 0 || fds[i].fd > 2)
+                        continue;
+                copy[i].fd = -1;
+                if (fds[i].fd == 0 && (fds[i].events & POLLIN)) {
+                        *ret_waits_for_input = true;
+                        if (input_available())
+                                fds[i].revents = POLLIN;
+                } else if (fds[i].fd > 0 && (fds[i].events & POLLOUT)) {
+                        if (console_is_writable())
+                                fds[i].revents = POLLOUT;
+                        else
+                                copy[i].fd = BOARD_FD_CONSOLE_OUT;
+                }
+                n_ready += fds[i].revents != 0;
+        }
+        return n_ready;
+}
+
+int vm_poll(struct pollfd *fds, nfds_t n_fds, int timeout_msec) {
+        int64_t until = VM_SLEEP_FOREVER;
+        _cleanup_free_ struct pollfd *copy = NULL;
+
+        if (timeout_msec >= 0)
+                until = timeout_msec == 0 ? 0 : clock_monotonic_nsec() + (int64_t) timeout_msec * 1000000;
+        copy = calloc(n_fds + 1, sizeof *copy);
+        if (!copy) {
+                errno = ENOMEM;
+                return -1;
+        }
+        for (;;) {
+                bool waits_for_input = false;
+                int n_ready, r;
+
+                n_ready = poll_console(fds, n_fds, copy, &waits_for_input);
+                r = vm_sleep(copy, n_fds, n_ready > 0 ? 0 : until, waits_for_input ? input_available : NULL);
+                if (r < 0) {
+                        errno = -r;
+                        return -1;
+                }
+                n_ready += r;
+                for (nfds_t i = 0; i < n_fds; i++)
+                        if (copy[i].fd >= 0)
+                                fds[i].revents = copy[i].revents;
+                if (n_ready > 0 || until == 0)
+                        return n_ready;
+                if (irq_events_pending(false)) {
+                        errno = EINTR;
+                        return -1;
+                }
+                if (until != VM_SLEEP_FOREVER && clock_monotonic_nsec() >= until)
+                        until = 0; /* one last look */
+        }
+}
