@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* The board's process: descriptors laid out by the contract, credentials dropped, pidfd watched. */
+#include "daemon/board-process.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <systemd/sd-event.h>
+
+/* How many messages one turn of the loop takes from a board that floods the link. */
+#define MESSAGES_PER_TURN 64u
+/* More than a socket's buffer holds: all that a board can have sent before it ended. */
+#define MESSAGES_AT_END 4096u
+#define KILL_WAIT_MSEC 100
+
+struct BoardProcess {
+        pid_t pid;
+        int pidfd;
+        int link_fd;
+        bool reaped;
+        bool link_ended; /* closed, or not to be trusted any more */
+        BoardHandlers handlers;
+        sd_event_source *link_source;
+        sd_event_source *exit_source;
+        uint32_t seq;
+};
+
+pid_t board_process_pid(const BoardProcess *b) {
+        return b ? b->pid : 0;
+}
+
+int board_process_kill(BoardProcess *b) {
+        if (b->reaped)
+                return -ESRCH;
+        if (syscall(SYS_pidfd_send_signal, b->pidfd, SIGKILL, NULL, 0) < 0)
+                return -errno;
+        return 0;
+}
+
+BoardProcess *board_process_free(BoardProcess *b) {
+        if (!b)
+                return NULL;
+        if (b->pidfd >= 0 && !b->reaped) {
+                struct pollfd pfd = { .fd = b->pidfd, .events = POLLIN };
+
+                (void) board_process_kill(b);
+                /* It may be stuck in the kernel: collect it only if it goes at once. */
+                (void) poll(&pfd, 1, KILL_WAIT_MSEC);
+                (void) waitpid(b->pid, NULL, WNOHANG);
+        }
+        sd_event_source_disable_unref(b->link_source);
+        sd_event_source_disable_unref(b->exit_source);
+        safe_close(b->link_fd);
+        safe_close(b->pidfd);
+        free(b);
+        return NULL;
+}
+
+/* ---- the child, between fork and exec: async-signal-safe calls only ---- */
+
+static _Noreturn void child_fail(const char *what) {
+        char text[128];
+        int n = snprintf(text, sizeof text, "mpyd-board: %s: %s\n", what, strerrordesc_np(errno) ?: "?");
+
+        if (n > 0)
+                (void) !write(STDERR_FILENO, text, (size_t) n);
+        _exit(BOARD_EXIT_EXEC);
+}
+
+static void child_drop_privileges(const BoardSpec *spec) {
+        if (spec->change_user) {
+                if (setgroups(0, NULL) < 0 || setresgid(spec->gid, spec->gid, spec->gid) < 0 ||
+                    setresuid(spec->uid, spec->uid, spec->uid) < 0)
+                        child_fail("cannot become the board's user");
+        }
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                child_fail("cannot give up new privileges");
+}
+
+/* Puts fds[i] to the number 3 + i. Some of them may have such numbers already, so all of them move out
+ * of the way first. */
+static void child_lay_out_fds(int fds[static BOARD_FD_MAX - 3], int *exe_fd) {
+        for (int i = 0; i < BOARD_FD_MAX - 3; i++) {
+                fds[i] = fcntl(fds[i], F_DUPFD, 32);
+                if (fds[i] < 0)
+                        child_fail("cannot pass descriptors on");
+        }
+        *exe_fd = fcntl(*exe_fd, F_DUPFD, 32);
+        if (*exe_fd < 0 || dup2(*exe_fd, BOARD_FD_MAX) < 0 ||
+            fcntl(BOARD_FD_MAX, F_SETFD, FD_CLOEXEC) < 0)
+                child_fail("cannot pass descriptors on");
+        for (int i = 0; i < BOARD_FD_MAX - 3; i++)
+                if (dup2(fds[i], 3 + i) < 0)
+                        child_fail("cannot pass descriptors on");
+        if (syscall(SYS_close_range, BOARD_FD_MAX + 1, ~0U, 0) < 0)
+                child_fail("cannot close descriptors");
+        *exe_fd = BOARD_FD_MAX;
+}
+
+static _Noreturn void child_run(const BoardSpec *spec, pid_t parent, int null_fd, int exe_fd,
+                                int fds[static BOARD_FD_MAX - 3], char *const envp[]) {
+        static char *const argv[] = { (char *) "mpyd-board", NULL };
+        sigset_t none;
+
+        (void) sigemptyset(&none);
+        (void) setsid(); /* a Ctrl-C in the daemon's terminal is for the daemon */
+        if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0)
+                child_fail("cannot open /dev/null");
+        child_lay_out_fds(fds, &exe_fd);
+        (void) umask(0007);
+        if (chdir("/") < 0)
+                child_fail("cannot change to /");
+        (void) setrlimit(RLIMIT_CORE, &(struct rlimit) {});
+        child_drop_privileges(spec);
+        /* After the change of credentials, which would clear it. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                child_fail("cannot ask to end with the supervisor");
+        if (getppid() != parent)
+                _exit(BOARD_EXIT_EXEC); /* it has ended already */
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        (void) fexecve(exe_fd, argv, envp);
+        child_fail("cannot execute");
+}
+
+/* ---- the parent ---- */
+
+/* The board's environment is empty, but for the switches of sanitizer builds. */
+static size_t board_environment(char *env[static 4]) {
+        static const char *const passed[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS" };
+        size_t n = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(passed); i++) {
+                const char *value = getenv(passed[i]);
+                char *entry;
+
+                if (value && asprintf(&entry, "%s=%s", passed[i], value) >= 0)
+                        env[n++] = entry;
+        }
+        env[n] = NULL;
+        return n;
+}
+
+static void end_link(BoardProcess *b) {
+        b->link_ended = true;
+        (void) sd_event_source_set_enabled(b->link_source, SD_EVENT_OFF);
+}
+
+static void drain_link(BoardProcess *b, unsigned max) {
+        uint8_t buf[LINK_MESSAGE_MAX + 1];
+
+        for (unsigned i = 0; i < max && !b->link_ended; i++) {
+                ssize_t n = recv(b->link_fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
+                LinkMessage m;
+                int r;
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        if (n == 0 || errno != EAGAIN) /* its end: exit follows by the pidfd */
+                                end_link(b);
+                        return;
+                }
+                r = (size_t) n > LINK_MESSAGE_MAX ? -EMSGSIZE : link_decode(buf, (size_t) n, &m);
+                if (r < 0) {
+                        end_link(b); /* nothing after it can be trusted */
+                        b->handlers.fault(b->handlers.userdata,
+                                          r == -EPROTONOSUPPORT ? "it speaks another version of the board link"
+                                          : r == -EMSGSIZE      ? "it sent an over-long message"
+                                                                : "it sent a malformed message");
+                        return;
+                }
+                b->handlers.message(b->handlers.userdata, &m);
+        }
+}
+
+void board_process_drain_link(BoardProcess *b) {
+        drain_link(b, MESSAGES_PER_TURN);
+}
+
+static int on_link(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        board_process_drain_link(userdata);
+        return 0;
+}
+
+static int on_exit_event(sd_event_source *s, const siginfo_t *si, void *userdata) {
+        BoardProcess *b = userdata;
+
+        b->reaped = true;
+        (void) sd_event_source_set_enabled(b->exit_source, SD_EVENT_OFF);
+        /* What it sent before it died comes first. */
+        drain_link(b, MESSAGES_AT_END);
+        b->handlers.exited(b->handlers.userdata, si->si_code == CLD_EXITED ? si->si_status : -1,
+                           si->si_code == CLD_EXITED ? 0 : si->si_status);
+        return 0;
+}
+
+int board_process_send(BoardProcess *b, const LinkMessage *m) {
+        uint8_t buf[LINK_MESSAGE_MAX];
+        LinkMessage copy = *m;
+        int n;
+
+        copy.seq = b->seq++;
+        n = link_encode(&copy, buf, sizeof buf);
+        if (n < 0)
+                return n;
+        if (send(b->link_fd, buf, (size_t) n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                return -errno;
+        return 0;
+}
+
+/* A second description of a pipe's read end: the board decides whether its own one blocks. */
+static int reopen_pipe(int fd) {
+        char path[32];
+
+        (void) snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+static int watch(BoardProcess *b, sd_event *event) {
+        int r;
+
+        r = sd_event_add_io(event, &b->link_source, b->link_fd, EPOLLIN, on_link, b);
+        if (r < 0)
+                return r;
+        r = sd_event_add_child_pidfd(event, &b->exit_source, b->pidfd, WEXITED, on_exit_event, b);
+        if (r < 0)
+                return r;
+        /* Behind the link and the console, so that an end never overtakes what came before it. */
+        return sd_event_source_set_priority(b->exit_source, SD_EVENT_PRIORITY_NORMAL + 10);
+}
+
+int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec,
+                      const BoardHandlers *handlers, int *ret_console_in, int *ret_console_out,
+                      int *ret_console_unread) {
+        _cleanup_close_ int exe_fd = -EBADF, null_fd = -EBADF, link_board = -EBADF, in_r = -EBADF,
+                            in_w = -EBADF, unread = -EBADF, out_r = -EBADF, out_w = -EBADF;
+        _cleanup_(board_process_freep) BoardProcess *b = NULL;
+        char *env[4] = {};
+        int pair[2], r;
+        pid_t parent = getpid();
+        size_t n_env;
+
+        b = calloc(1, sizeof *b);
+        if (!b)
+                return -ENOMEM;
+        *b = (BoardProcess) { .pidfd = -EBADF, .link_fd = -EBADF, .handlers = *handlers };
+
+        exe_fd = open(spec->executable, O_RDONLY | O_CLOEXEC);
+        null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (exe_fd < 0 || null_fd < 0)
+                return -errno;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        b->link_fd = pair[0];
+        link_board = pair[1];
+        if (pipe2(pair, O_CLOEXEC) < 0)
+                return -errno;
+        in_r = pair[0];
+        in_w = pair[1];
+        unread = reopen_pipe(in_r);
+        if (unread < 0)
+                return unread;
+        if (pipe2(pair, O_CLOEXEC) < 0)
+                return -errno;
+        out_r = pair[0];
+        out_w = pair[1];
+        if (fcntl(in_w, F_SETFL, O_NONBLOCK) < 0 || fcntl(out_r, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+
+        n_env = board_environment(env);
+        b->pid = fork();
+        if (b->pid == 0) {
+                int fds[BOARD_FD_MAX - 3] = { link_board, in_r, out_w, spec->retained_fd,
+                                              spec->flash_fd };
+
+                child_run(spec, parent, null_fd, exe_fd, fds, env);
+        }
+        r = b->pid < 0 ? -errno : 0;
+        for (size_t i = 0; i < n_env; i++)
+                free(env[i]);
+        if (r < 0)
+                return r;
+
+        b->pidfd = (int) syscall(SYS_pidfd_open, b->pid, 0);
+        if (b->pidfd < 0) {
+                r = -errno;
+                (void) kill(b->pid, SIGKILL); /* ours and not waited for: the number is still its own */
+                (void) waitpid(b->pid, NULL, 0);
+                return r;
+        }
+        r = watch(b, event);
+        if (r < 0)
+                return r;
+
+        *ret_console_in = TAKE_FD(in_w);
+        *ret_console_out = TAKE_FD(out_r);
+        *ret_console_unread = TAKE_FD(unread);
+        *ret = TAKE_PTR(b);
+        return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* One mpyd-board process: started, spoken to over the link, killed, reaped. It knows descriptors and
+ * messages, not what they mean; supervisor.c does. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "mpyd/board-link.h"
+#include "util/macros.h"
+
+typedef struct sd_event sd_event;
+typedef struct BoardProcess BoardProcess;
+
+typedef struct BoardSpec {
+        const char *executable;
+        bool change_user;  /* become uid and gid (mpyd is root) */
+        uid_t uid;
+        gid_t gid;
+        int retained_fd;   /* borrowed */
+        int flash_fd;      /* borrowed */
+} BoardSpec;
+
+typedef struct BoardHandlers {
+        /* A well-formed message; m is valid during the call. */
+        void (*message)(void *userdata, const LinkMessage *m);
+        /* A message that is not one; what is wrong with it. The process lives on until killed. */
+        void (*fault)(void *userdata, const char *what);
+        /* The process is gone and reaped, everything it had sent was delivered. exit_status is -1
+         * when a signal killed it. The callee may free the process. */
+        void (*exited)(void *userdata, int exit_status, int signal);
+        void *userdata;
+} BoardHandlers;
+
+/* Starts a process. *ret_console_in (write end), *ret_console_out (read end) and
+ * *ret_console_unread (a second read end of what it was sent, to take back what it left) become the
+ * caller's. -ENOENT and friends say that the executable cannot be run at all; one that cannot be
+ * executed for another reason exits with BOARD_EXIT_EXEC. SIGCHLD must be blocked in all threads
+ * (sd_event_add_child_pidfd(3)), or it is -EBUSY. */
+int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec,
+                      const BoardHandlers *handlers, int *ret_console_in, int *ret_console_out,
+                      int *ret_console_unread) _must_check_;
+#define BOARD_EXIT_EXEC 203 /* as systemd.exec(5) */
+
+/* Kills a process that still lives (it is not waited for: init reaps it when it cannot die). */
+BoardProcess *board_process_free(BoardProcess *b);
+DEFINE_CLEANUP(BoardProcess *, board_process_free)
+
+pid_t board_process_pid(const BoardProcess *b);
+
+/* -EAGAIN when the board does not read its messages. */
+int board_process_send(BoardProcess *b, const LinkMessage *m) _must_check_;
+
+/* SIGKILL, through the pidfd: it can hit nobody else. */
+int board_process_kill(BoardProcess *b);
+
+/* Delivers the messages that have arrived, without waiting for the loop's next turn. The console calls
+ * it after reading output, so that stage marks arrive before the bytes they divide are judged. */
+void board_process_drain_link(BoardProcess *b);

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/* Each connection is a bus of its own with the same object on it. Connections and what waits in them
+ * are bounded; one that misbehaves is closed and the others do not notice. */
+#include "daemon/control-server.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "mpyd/control.h"
+#include "util/io.h"
+#include "util/log.h"
+#include "util/text.h"
+
+#define PEERS_MAX 32u
+#define PEERS_RESERVED 8u /* of them for those who may change things */
+#define PEERS_PER_USER_MAX 16u
+/* What may wait for a peer that does not read: messages, and about how many bytes. */
+#define QUEUED_MAX 1024u
+#define QUEUED_BYTES_MAX (1024u * 1024)
+#define REPLY_BYTES (32u * 1024) /* the largest of the usual ones, with a traceback */
+#define SIGNAL_BYTES 256u        /* without its text */
+#define QUERIES_MAX 4u           /* of the history, at once */
+#define WHO_MAX 96u
+
+typedef struct Peer {
+        ControlServer *server;
+        sd_bus *bus;
+        struct ucred cred;
+        bool may_change;
+        bool follows_log;
+        bool closed;
+        bool gone;            /* only its queries keep it in memory */
+        unsigned n_queries;
+        uint64_t queued_bytes; /* since nothing waited for it */
+        sd_event_source *reaper;
+        struct Peer *next;
+} Peer;
+
+struct ControlServer {
+        sd_event *event;
+        ControlBackend backend;
+        ControlOptions options;
+        char *path;
+        int fd;
+        sd_event_source *source;
+        Peer *peers;
+        bool emitting;
+};
+
+/* ---- peers ---- */
+
+static void peer_free(Peer *p) {
+        Peer **link = &p->server->peers;
+
+        while (*link && *link != p)
+                link = &(*link)->next;
+        if (*link)
+                *link = p->next;
+        sd_event_source_disable_unref(p->reaper);
+        sd_bus_close_unref(p->bus); /* no flush: the peer may not read */
+        p->gone = true;
+        if (p->n_queries == 0)
+                free(p);
+}
+
+static int on_reap(sd_event_source *s, void *userdata) {
+        peer_free(userdata);
+        return 0;
+}
+
+/* Not from within a callback of its own bus: on the loop's next turn. */
+static void peer_close(Peer *p) {
+        if (p->closed)
+                return;
+        p->closed = true;
+        if (sd_event_add_defer(p->server->event, &p->reaper, on_reap, p) < 0)
+                log_oom();
+}
+
+/* About so many bytes are, or will be, queued for it. A peer that does not read is let go: it must not
+ * grow our memory. */
+static void peer_owed(Peer *p, size_t bytes) {
+        uint64_t n = 0;
+
+        (void) sd_bus_get_n_queued_write(p->bus, &n);
+        p->queued_bytes = (n > 0 ? p->queued_bytes : 0) + bytes;
+        if (n > QUEUED_MAX || (n > 0 && p->queued_bytes > QUEUED_BYTES_MAX))
+                peer_close(p);
+}
+
+/* Before each message of a peer: one that sends calls and does not read the answers gets no more. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+
+        peer_owed(p, REPLY_BYTES);
+        return p->closed;
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        peer_close(userdata);
+        return 0;
+}
+
+/* Root, ourselves, and the admin group; a script's process never, even if its user is in the group. */
+static bool peer_may_change(const ControlServer *s, int fd, const struct ucred *cred) {
+        gid_t groups[256];
+        socklen_t size = sizeof groups;
+
+        if (cred->uid == 0 || cred->uid == geteuid())
+                return true;
+        if (s->options.admin_gid == (gid_t) -1 || cred->uid == s->options.board_uid)
+                return false;
+        if (cred->gid == s->options.admin_gid)
+                return true;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+                return false;
+        for (size_t i = 0; i < size / sizeof groups[0]; i++)
+                if (groups[i] == s->options.admin_gid)
+                        return true;
+        return false;
+}
+
+static const char *peer_describe(const Peer *p, const char *what, char buf[static WHO_MAX]) {
+        _cleanup_free_ char *comm = NULL;
+        char path[64], name[48];
+
+        (void) snprintf(path, sizeof path, "/proc/%d/comm", (int) p->cred.pid);
+        if (!what && read_file(AT_FDCWD, path, 64, &comm, NULL) >= 0)
+                comm[strcspn(comm, "\n")] = '\0';
+        what = what ?: comm ?: "a program";
+        (void) text_sanitise(name, sizeof name, what, strlen(what), false);
+        (void) snprintf(buf, WHO_MAX, "%s (pid %d, uid %u)", name, (int) p->cred.pid,
+                        (unsigned) p->cred.uid);
+        return buf;
+}
+
+/* ---- methods ---- */
+
+static int refuse_change(const Peer *p, sd_bus_error *error) {
+        if (p->may_change)
+                return 0;
+        return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                "only root and members of group mpyd may do this");
+}
+
+static int method_hello(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return sd_bus_reply_method_return(m, "s", ":1.1");
+}
+
+static int method_reset(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        const char *name;
+        char who[WHO_MAX];
+        ResetKind kind;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        kind = reset_kind_from_string(name);
+        if (kind != RESET_KIND_SOFT && kind != RESET_KIND_HARD)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "\"%.32s\" is not a kind of reset; \"soft\" and \"hard\" are",
+                                         name);
+        r = p->server->backend.reset(p->server->backend.userdata, kind,
+                                     peer_describe(p, NULL, who));
+        if (r == -EBUSY)
+                return sd_bus_error_set(error, CONTROL_ERROR_NO_BOARD,
+                                        "the board cannot be reset now; see mpyctl status");
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_interrupt(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        int r = refuse_change(p, error);
+
+        if (r < 0)
+                return r;
+        r = p->server->backend.interrupt(p->server->backend.userdata);
+        if (r == -ENOTCONN)
+                return sd_bus_error_set(error, CONTROL_ERROR_NO_BOARD, "no program runs just now");
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_open_console(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_close_ int fd = -EBADF;
+        Peer *p = userdata;
+        char who[WHO_MAX];
+        const char *what;
+        int take_over, r;
+
+        r = sd_bus_message_read(m, "sb", &what, &take_over);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        r = p->server->backend.open_console(p->server->backend.userdata,
+                                            peer_describe(p, what, who), take_over, &fd);
+        if (r == -EBUSY)
+                return sd_bus_error_setf(
+                        error, CONTROL_ERROR_CONSOLE_BUSY, "the REPL is in use by %s",
+                        p->server->backend.console_holder(p->server->backend.userdata));
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, "h", fd);
+}
+
+typedef struct Query {
+        Peer *peer;
+        sd_bus_message *call;
+} Query;
+
+static Query *query_new(Peer *p, sd_bus_message *call) {
+        Query *q = malloc(sizeof *q);
+
+        if (!q)
+                return NULL;
+        *q = (Query) { .peer = p, .call = sd_bus_message_ref(call) };
+        p->n_queries++;
+        return q;
+}
+
+/* The peer may have gone while the history was read. */
+static void query_free(Query *q) {
+        Peer *p = q->peer;
+
+        if (--p->n_queries == 0 && p->gone)
+                free(p);
+        sd_bus_message_unref(q->call);
+        free(q);
+}
+
+static void on_history(void *userdata, int r, HistoryReset *resets, size_t n) {
+        Query *q = userdata;
+        json_t *array = json_array();
+        char *text = NULL;
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (json_array_append_new(array, history_reset_to_json(&resets[i])) < 0)
+                        r = -ENOMEM;
+        if (r >= 0 && !(text = json_dumps(array, JSON_COMPACT)))
+                r = -ENOMEM;
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(q->call, r, NULL);
+        else
+                (void) sd_bus_reply_method_return(q->call, "s", text);
+        free(text);
+        json_decref(array);
+        (void) history_resets_free(resets, n);
+        query_free(q);
+}
+
+static int method_get_history(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        HistoryQuery what = {};
+        uint32_t limit;
+        Query *q;
+        int r;
+
+        r = sd_bus_message_read(m, "xtxu", &what.id, &what.since_usec, &what.before_id, &limit);
+        if (r < 0)
+                return r;
+        if (p->n_queries >= QUERIES_MAX)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "too many questions at once; wait for the answers");
+        what.limit = limit;
+        q = query_new(p, m);
+        if (!q)
+                return -ENOMEM;
+        r = p->server->backend.history(p->server->backend.userdata, &what, on_history, q);
+        if (r < 0) {
+                query_free(q);
+                return r;
+        }
+        return 1;
+}
+
+static int method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Peer *p = userdata;
+        const LogRing *ring = p->server->backend.log(p->server->backend.userdata);
+        uint32_t max;
+        int r;
+
+        r = sd_bus_message_read(m, "u", &max);
+        if (r < 0)
+                return r;
+        peer_owed(p, ring->bytes);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(tyss)");
+        for (size_t i = ring->n - MIN(ring->n, (size_t) max); r >= 0 && i < ring->n; i++) {
+                const LogLine *l = log_ring_get(ring, i);
+
+                r = sd_bus_message_append(reply, "(tyss)", l->realtime_usec, (uint8_t) l->level,
+                                          l->ident, l->text);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_follow_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+
+        p->follows_log = true;
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int get_property(sd_bus *bus, const char *path, const char *interface, const char *name,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+
+        return p->server->backend.property(p->server->backend.userdata, name, reply);
+}
+
+#define X(name, type, meaning) SD_BUS_PROPERTY(#name, type, get_property, 0, 0),
+static const sd_bus_vtable board_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("s", kind), SD_BUS_NO_RESULT, method_reset,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Interrupt", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_interrupt,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", who, "b", take_over),
+                                SD_BUS_RESULT("h", socket), method_open_console,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetHistory",
+                                SD_BUS_ARGS("x", id, "t", since_usec, "x", before_id, "u", limit),
+                                SD_BUS_RESULT("s", json), method_get_history,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetLog", SD_BUS_ARGS("u", max), SD_BUS_RESULT("a(tyss)", lines),
+                                method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("FollowLog", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_follow_log,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        CONTROL_PROPERTIES(X)
+        SD_BUS_SIGNAL_WITH_ARGS("Logged",
+                                SD_BUS_ARGS("t", realtime_usec, "y", priority, "s", ident, "s", text),
+                                0),
+        SD_BUS_SIGNAL_WITH_ARGS("BoardReset", SD_BUS_ARGS("s", cause, "s", detail), 0),
+        SD_BUS_SIGNAL_WITH_ARGS("StateChanged", SD_BUS_ARGS("s", state, "s", stage), 0),
+        SD_BUS_VTABLE_END,
+};
+#undef X
+
+/* busctl and other full bus clients greet the bus daemon first; we are all the daemon there is. */
+static const sd_bus_vtable hello_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Hello", NULL, "s", method_hello, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+/* ---- connections ---- */
+
+static int peer_start(Peer *p, int fd) {
+        sd_id128_t id;
+        int r;
+
+        r = sd_bus_new(&p->bus);
+        if (r >= 0)
+                r = sd_bus_set_description(p->bus, "control");
+        if (r >= 0)
+                r = sd_bus_set_fd(p->bus, fd, fd);
+        if (r < 0) {
+                safe_close(fd);
+                return r;
+        }
+        /* From here on the bus owns fd. */
+        r = sd_id128_randomize(&id);
+        if (r >= 0)
+                r = sd_bus_set_server(p->bus, 1, id);
+        if (r >= 0)
+                r = sd_bus_negotiate_creds(p->bus, 1, SD_BUS_CREDS_EUID | SD_BUS_CREDS_PID);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(p->bus, 1);
+        if (r >= 0)
+                r = sd_bus_set_anonymous(p->bus, 1);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(p->bus, NULL, CONTROL_PATH, CONTROL_INTERFACE,
+                                             board_vtable, p);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(p->bus, NULL, "/org/freedesktop/DBus",
+                                             "org.freedesktop.DBus", hello_vtable, p);
+        if (r >= 0)
+                r = sd_bus_add_filter(p->bus, NULL, on_message, p);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(p->bus, NULL, "org.freedesktop.DBus.Local",
+                                              "/org/freedesktop/DBus/Local",
+                                              "org.freedesktop.DBus.Local", "Disconnected",
+                                              on_disconnected, NULL, p);
+        if (r >= 0)
+                r = sd_bus_start(p->bus);
+        if (r >= 0)
+                r = sd_bus_attach_event(p->bus, p->server->event, SD_EVENT_PRIORITY_NORMAL);
+        return r;
+}
+
+/* Nobody keeps the others out, and all together do not keep root out. */
+static bool too_many(const ControlServer *s, const Peer *new) {
+        unsigned n = 0, n_user = 0;
+
+        for (const Peer *p = s->peers; p; p = p->next) {
+                n++;
+                n_user += p->cred.uid == new->cred.uid;
+        }
+        if (new->may_change)
+                return n >= PEERS_MAX;
+        return n >= PEERS_MAX - PEERS_RESERVED || n_user >= PEERS_PER_USER_MAX;
+}
+
+static int on_connection(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
+        _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        ControlServer *s = userdata;
+        socklen_t size = sizeof(struct ucred);
+        Peer *p;
+        int r;
+
+        if (fd < 0)
+                return 0;
+        p = calloc(1, sizeof *p);
+        if (!p)
+                return log_oom(), 0;
+        p->server = s;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &p->cred, &size) < 0) {
+                free(p);
+                return 0;
+        }
+        p->may_change = peer_may_change(s, fd, &p->cred);
+        if (too_many(s, p)) {
+                log_debug("Too many connections to the control socket, refusing one.");
+                free(p);
+                return 0;
+        }
+        p->next = s->peers;
+        s->peers = p;
+        r = peer_start(p, TAKE_FD(fd));
+        if (r < 0) {
+                log_warning_errno(r, "Failed to serve a connection to the control socket: %m");
+                peer_free(p);
+        }
+        return 0;
+}
+
+/* ---- signals ---- */
+
+void control_server_emit_log(ControlServer *s, const LogLine *line) {
+        if (!s || s->emitting) /* a line about emitting lines would never end */
+                return;
+        s->emitting = true;
+        for (Peer *p = s->peers; p; p = p->next)
+                if (p->follows_log && !p->closed) {
+                        (void) sd_bus_emit_signal(p->bus, CONTROL_PATH, CONTROL_INTERFACE, "Logged",
+                                                  "tyss", line->realtime_usec, (uint8_t) line->level,
+                                                  line->ident, line->text);
+                        peer_owed(p, SIGNAL_BYTES + strlen(line->text));
+                }
+        s->emitting = false;
+}
+
+void control_server_emit_reset(ControlServer *s, const char *cause, const char *detail) {
+        for (Peer *p = s ? s->peers : NULL; p; p = p->next)
+                if (!p->closed) {
+                        (void) sd_bus_emit_signal(p->bus, CONTROL_PATH, CONTROL_INTERFACE,
+                                                  "BoardReset", "ss", cause, detail);
+                        peer_owed(p, SIGNAL_BYTES + strlen(detail));
+                }
+}
+
+void control_server_emit_state(ControlServer *s, const char *state, const char *stage) {
+        for (Peer *p = s ? s->peers : NULL; p; p = p->next)
+                if (!p->closed) {
+                        (void) sd_bus_emit_signal(p->bus, CONTROL_PATH, CONTROL_INTERFACE,
+                                                  "StateChanged", "ss", state, stage);
+                        peer_owed(p, SIGNAL_BYTES);
+                }
+}
+
+/* ---- life of the server ---- */
+
+static int listen_at(const char *path) {
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+        if (fd < 0)
+                return -errno;
+        if (strlen(path) >= sizeof sa.sun_path)
+                return -ENAMETOOLONG;
+        strcpy(sa.sun_path, path);
+        (void) unlink(path); /* the state directory's lock says that nobody else serves it */
+        if (bind(fd, (struct sockaddr *) &sa, sizeof sa) < 0 || chmod(path, 0666) < 0 ||
+            listen(fd, 16) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+ControlServer *control_server_free(ControlServer *s) {
+        if (!s)
+                return NULL;
+        while (s->peers)
+                peer_free(s->peers);
+        sd_event_source_disable_unref(s->source);
+        safe_close(s->fd);
+        if (s->path)
+                (void) unlink(s->path);
+        sd_event_unref(s->event);
+        free(s->path);
+        free(s);
+        return NULL;
+}
+
+int control_server_new(ControlServer **ret, sd_event *event, const ControlOptions *options,
+                       const ControlBackend *backend) {
+        _cleanup_(control_server_freep) ControlServer *s = calloc(1, sizeof *s);
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        *s = (ControlServer) {
+                .event = sd_event_ref(event),
+                .backend = *backend,
+                .options = *options,
+                .fd = -EBADF,
+        };
+        s->fd = listen_at(options->path);
+        if (s->fd < 0)
+                return s->fd;
+        s->path = strdup(options->path);
+        if (!s->path)
+                return -ENOMEM;
+        r = sd_event_add_io(event, &s->source, s->fd, EPOLLIN, on_connection, s);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}

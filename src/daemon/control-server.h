@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The control bus, served peer to peer on a socket: connections, who may do what, the vtable. What it
+ * shows and does is asked of the supervisor through ControlBackend. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/log-ring.h"
+#include "history/history.h"
+#include "mpyd/reset.h"
+#include "util/macros.h"
+
+typedef struct sd_event sd_event;
+typedef struct sd_bus_message sd_bus_message;
+typedef struct ControlServer ControlServer;
+
+typedef struct ControlBackend {
+        /* Appends the value of a property of CONTROL_PROPERTIES to reply. */
+        int (*property)(void *userdata, const char *name, sd_bus_message *reply);
+        /* who: "mpyctl reset by root (pid 12)". */
+        int (*reset)(void *userdata, ResetKind kind, const char *who);
+        int (*interrupt)(void *userdata);
+        int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
+        const char *(*console_holder)(void *userdata);
+        int (*history)(void *userdata, const HistoryQuery *q, HistoryAnswer answer, void *answer_data);
+        const LogRing *(*log)(void *userdata);
+        void *userdata;
+} ControlBackend;
+
+typedef struct ControlOptions {
+        const char *path;      /* of the socket */
+        gid_t admin_gid;       /* group whose members may change things, -1: none */
+        uid_t board_uid;       /* a script is never one of them, -1 when it is our own user */
+} ControlOptions;
+
+int control_server_new(ControlServer **ret, sd_event *event, const ControlOptions *options,
+                       const ControlBackend *backend) _must_check_;
+ControlServer *control_server_free(ControlServer *s); /* removes the socket */
+DEFINE_CLEANUP(ControlServer *, control_server_free)
+
+/* To whoever follows. */
+void control_server_emit_log(ControlServer *s, const LogLine *line);
+void control_server_emit_reset(ControlServer *s, const char *cause, const char *detail);
+void control_server_emit_state(ControlServer *s, const char *state, const char *stage);

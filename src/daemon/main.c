@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyd: options, signals, the event loop. Everything else is the supervisor's. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/supervisor.h"
+#include "mpyd/control.h"
+#include "util/log.h"
+
+static int help(void) {
+        printf("mpyd [OPTIONS]\n\n"
+               "Runs MicroPython on this machine as on a microcontroller: boots it, resets it,\n"
+               "remembers why. Usually started by systemd; as any user it runs in the foreground.\n\n"
+               "  --config FILE     configuration (" MPYD_CONFIG_FILE ", with FILE.d/*.conf)\n"
+               "  --state-dir DIR   scripts and history (" CONTROL_DEFAULT_STATE_DIR ")\n"
+               "  --run-dir DIR     REPL and control socket (" CONTROL_DEFAULT_RUN_DIR ")\n"
+               "  --board FILE      the interpreter's program (" MPYD_BOARD_FILE ")\n"
+               "  --version         show the version\n"
+               "  --help            show this text\n\n"
+               "See mpyctl --help for the tool that talks to it.\n");
+        return 0;
+}
+
+/* Returns 1 to go on, 0 when all is done, a negative errno after an error. */
+static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret) {
+        enum { ARG_CONFIG = 256, ARG_STATE_DIR, ARG_RUN_DIR, ARG_BOARD, ARG_VERSION };
+        static const struct option options[] = {
+                { "config", required_argument, NULL, ARG_CONFIG },
+                { "state-dir", required_argument, NULL, ARG_STATE_DIR },
+                { "run-dir", required_argument, NULL, ARG_RUN_DIR },
+                { "board", required_argument, NULL, ARG_BOARD },
+                { "version", no_argument, NULL, ARG_VERSION },
+                { "help", no_argument, NULL, 'h' },
+                {},
+        };
+        SupervisorOptions o = {
+                .config_path = MPYD_CONFIG_FILE,
+                .state_dir = CONTROL_DEFAULT_STATE_DIR,
+                .run_dir = CONTROL_DEFAULT_RUN_DIR,
+                .board_path = MPYD_BOARD_FILE,
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+                switch (c) {
+                case ARG_CONFIG:
+                        o.config_path = optarg;
+                        o.config_required = true;
+                        break;
+                case ARG_STATE_DIR:
+                        o.state_dir = optarg;
+                        break;
+                case ARG_RUN_DIR:
+                        o.run_dir = optarg;
+                        break;
+                case ARG_BOARD:
+                        o.board_path = optarg;
+                        break;
+                case ARG_VERSION:
+                        printf("mpyd " MPYD_VERSION "\n");
+                        return 0;
+                case 'h':
+                        return help();
+                default:
+                        return -EINVAL;
+                }
+        if (optind < argc) {
+                fprintf(stderr, "mpyd: unexpected argument %s; see mpyd --help\n", argv[optind]);
+                return -EINVAL;
+        }
+        *ret = o;
+        return 1;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        Supervisor *s = userdata;
+
+        if (si->ssi_signo == SIGHUP) {
+                supervisor_reload(s);
+                return 0;
+        }
+        log_info("Stopping (SIG%s).", sigabbrev_np((int) si->ssi_signo) ?: "?");
+        supervisor_stop(s);
+        return 0;
+}
+
+static int run(const SupervisorOptions *options) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(supervisor_freep) Supervisor *s = NULL;
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        sigset_t mask;
+        int r;
+
+        /* Before any thread starts, so that they all have them blocked. */
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGCHLD); /* sd_event_add_child_pidfd(3) wants it */
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+                (void) sigaddset(&mask, signals[i]);
+        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+
+        r = sd_event_default(&event);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make the event loop: %m");
+        r = supervisor_new(&s, event, options);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                r = sd_event_add_signal(event, NULL, signals[i], on_signal, s);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to watch signals: %m");
+        }
+        (void) sd_notify(0, "READY=1");
+        return sd_event_loop(event);
+}
+
+int main(int argc, char *argv[]) {
+        SupervisorOptions options;
+        int r;
+
+        r = parse_arguments(argc, argv, &options);
+        if (r <= 0)
+                return r < 0 ? 2 : 0;
+        log_open("mpyd");
+        return run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* What the supervisor shows of itself: the control bus' properties and the service's status line. */
+#include <stdio.h>
+#include <systemd/sd-bus.h>
+#include <time.h>
+
+#include "daemon/supervisor.h"
+#include "mpyd/control.h"
+#include "util/parse.h"
+#include "util/text.h"
+
+/* Paths and the like may hold any bytes; D-Bus takes valid UTF-8 only. */
+static int append_string(sd_bus_message *m, const char *s) {
+        _cleanup_free_ char *clean = NULL;
+        size_t size = s ? strlen(s) : 0;
+
+        clean = malloc(4 * size + 4);
+        if (!clean)
+                return -ENOMEM;
+        (void) text_sanitise(clean, 4 * size + 4, s ?: "", size, true);
+        return sd_bus_message_append(m, "s", clean);
+}
+
+static int append_u64(sd_bus_message *m, uint64_t v) {
+        return sd_bus_message_append(m, "t", v);
+}
+
+/* One function a property, named as the property: CONTROL_PROPERTIES makes the table below, so that a
+ * property without a function does not link. */
+static int show_Version(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, MPYD_VERSION);
+}
+static int show_Pid(Supervisor *s, sd_bus_message *m) {
+        return sd_bus_message_append(m, "u", (uint32_t) getpid());
+}
+static int show_StartedAt(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->started_realtime_usec);
+}
+static int show_State(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, life_state_to_string(s->life.state));
+}
+static int show_Stage(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, board_stage_to_string(s->life.stage));
+}
+static int show_Problem(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->life.problem);
+}
+static int show_BoardPid(Supervisor *s, sd_bus_message *m) {
+        return sd_bus_message_append(m, "u", (uint32_t) board_process_pid(s->board));
+}
+static int show_BoardStartedAt(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->board ? s->board_realtime_usec : 0);
+}
+static int show_BoardStartedBoottime(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->board ? s->life.started_boottime_usec : 0);
+}
+static int show_StageBoottime(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->stage_boottime_usec);
+}
+static int show_NextBootBoottime(Supervisor *s, sd_bus_message *m) {
+        bool waits = s->life.state == LIFE_WAITING || s->life.state == LIFE_DEEP_SLEEP;
+
+        return append_u64(m, waits && s->life.deadline_clock == LIFE_CLOCK_BOOTTIME
+                                     ? s->life.deadline_usec
+                                     : 0);
+}
+static int show_ResetCause(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, reset_cause_to_string(s->life.next.cause));
+}
+static int show_ResetReason(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, reset_reason_to_string(s->life.next.reason));
+}
+static int show_RunReason(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, run_reason_to_string(s->life.next.run_reason));
+}
+static int show_LastReset(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->last_reset);
+}
+static int show_LastTraceback(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->last_traceback);
+}
+static int show_SoftResets(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->life.n_soft);
+}
+static int show_HardResets(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->life.n_hard);
+}
+static int show_Crashes(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->life.n_crashes);
+}
+static int show_ResetsDelayed(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->life.n_delayed);
+}
+static int show_ConsolePath(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->repl_link);
+}
+static int show_ConsoleHolder(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, console_holder(s->console));
+}
+static int show_HistoryState(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, history_state(s->history));
+}
+static int show_ConfigWarnings(Supervisor *s, sd_bus_message *m) {
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        for (size_t i = 0; r >= 0 && i < s->config.n_warnings; i++)
+                r = append_string(m, s->config.warnings[i]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+static int show_FlashDir(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->flash_dir);
+}
+static int show_StateDir(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->options.state_dir);
+}
+
+int supervisor_property(void *userdata, const char *name, sd_bus_message *reply) {
+#define X(name, type, meaning) { #name, show_##name },
+        static const struct {
+                const char *name;
+                int (*show)(Supervisor *s, sd_bus_message *m);
+        } properties[] = { CONTROL_PROPERTIES(X) };
+#undef X
+
+        for (size_t i = 0; i < ELEMENTSOF(properties); i++)
+                if (streq(properties[i].name, name))
+                        return properties[i].show(userdata, reply);
+        return -ENOENT;
+}
+
+void supervisor_describe(const Supervisor *s, char *buf, size_t size) {
+        const Life *l = &s->life;
+        char span[TIMESPAN_MAX];
+
+        switch (l->state) {
+        case LIFE_WAITING:
+        case LIFE_DEEP_SLEEP:
+                if (l->deadline_clock == LIFE_CLOCK_NONE)
+                        (void) snprintf(buf, size, "Asleep until it is reset.");
+                else
+                        (void) snprintf(buf, size, "%s, next boot in %s.",
+                                        l->state == LIFE_WAITING ? "Waiting" : "Asleep",
+                                        format_timespan(span, sizeof span,
+                                                        l->deadline_usec -
+                                                                MIN(l->deadline_usec,
+                                                                    now_usec(CLOCK_BOOTTIME))));
+                break;
+        case LIFE_BOOTING:
+        case LIFE_RUNNING:
+                (void) snprintf(buf, size, "Running %s.", board_stage_to_string(l->stage));
+                break;
+        case LIFE_IDLE:
+                (void) snprintf(buf, size, "At the REPL.");
+                break;
+        case LIFE_STUCK:
+                (void) snprintf(buf, size, "%s", l->problem);
+                break;
+        case LIFE_OFF:
+        case LIFE_POWERING_ON:
+        case LIFE_STOPPING:
+                (void) snprintf(buf, size, "%s.", life_state_to_string(l->state));
+                break;
+        case LIFE_STATE_MAX:
+        case LIFE_STATE_INVALID:
+                break;
+        }
+}

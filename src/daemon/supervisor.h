@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Owns everything that outlives a board and carries out what the life cycle decides. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config/config.h"
+#include "daemon/board-process.h"
+#include "daemon/console.h"
+#include "daemon/control-server.h"
+#include "daemon/lifecycle.h"
+#include "daemon/log-ring.h"
+#include "history/history.h"
+#include "util/macros.h"
+#include "util/rate-limit.h"
+
+typedef struct sd_event sd_event;
+typedef struct sd_event_source sd_event_source;
+typedef struct sd_bus_message sd_bus_message;
+
+typedef struct SupervisorOptions {
+        const char *config_path;
+        bool config_required;    /* it was named on the command line */
+        const char *state_dir;
+        const char *run_dir;
+        const char *board_path;  /* executable of mpyd-board */
+} SupervisorOptions;
+
+typedef struct Supervisor {
+        SupervisorOptions options;
+        Config config;
+        sd_event *event;
+
+        Life life;
+        sd_event_source *life_timers[2]; /* by LifeClock: monotonic, boot time */
+        BoardProcess *board;
+        Console *console;
+        ControlServer *control;
+        History *history;
+        LogRing log;
+        RateLimit board_log_limit;
+
+        char boot_id[33];
+        char *flash_dir, *history_path, *repl_link;
+        int lock_fd, run_dir_fd, retained_fd;
+        void *retained;
+        bool change_user;
+        uid_t board_uid;
+        gid_t board_gid;
+
+        struct Recording *recording;   /* of the current reset, while it is not durable */
+        char *traceback;               /* of the life that runs */
+        char *last_traceback;          /* of any life */
+        char *last_reset;              /* a sentence */
+        uint64_t started_realtime_usec;
+        uint64_t board_realtime_usec, stage_boottime_usec;
+        LifeState shown_state;
+        BoardStage shown_stage;
+} Supervisor;
+
+/* Takes the state directory, opens everything, powers the board on. Logs its own failures. */
+int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *options) _must_check_;
+Supervisor *supervisor_free(Supervisor *s);
+DEFINE_CLEANUP(Supervisor *, supervisor_free)
+
+/* Ends the board, then the event loop. A second call does not wait for its good will. */
+void supervisor_stop(Supervisor *s);
+
+/* Reads the configuration again: what can be applied while running is, the rest is named. */
+void supervisor_reload(Supervisor *s);
+
+/* Appends a property of control.h to reply: supervisor-status.c. */
+int supervisor_property(void *userdata, const char *name, sd_bus_message *reply);
+
+/* One line for `systemctl status`. */
+void supervisor_describe(const Supervisor *s, char *buf, size_t size);
