@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyctl: the operator's tool. */
+#include "ctl/ctl.h"
+
+static const Verb *const verbs[] = {
+        &verb_status, &verb_repl, &verb_reset,   &verb_interrupt, &verb_eval,
+        &verb_exec,   &verb_log,  &verb_history, NULL,
+};
+
+int main(int argc, char *argv[]) {
+        return ctl_main(argc, argv, verbs);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyctl reset: the reset button, or Ctrl-D. */
+#include <jansson.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "ctl/bus.h"
+#include "ctl/cli.h"
+#include "ctl/style.h"
+#include "util/parse.h"
+
+enum { OPTION_SOFT = 0x100, OPTION_HARD, OPTION_NO_WAIT };
+
+#define WAIT_USEC (20 * USEC_PER_SEC) /* a forced stop, and a rate limit that holds back */
+#define POLL_USEC (20 * USEC_PER_MSEC)
+
+/* Until another board than the one of `before` has run its first line. */
+static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, const char *kind) {
+        uint64_t end = now_usec(CLOCK_MONOTONIC) + WAIT_USEC;
+
+        for (;;) {
+                _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+                struct timespec ts = { .tv_nsec = (long) (POLL_USEC * 1000) };
+                json_t *p = NULL;
+                bool late = now_usec(CLOCK_MONOTONIC) > end;
+                int r;
+
+                r = bus_get_properties(bus, &p, &e);
+                if (r < 0)
+                        return bus_explain(c, r, &e, "see the board come back");
+                if (property_u64(p, "board_pid") > 0 &&
+                    property_u64(p, "board_started_boottime") != before &&
+                    !streq(property_string(p, "state"), "powering-on")) {
+                        printf("The board was reset (%s): %s.\n", kind,
+                               property_string(p, "reset_cause"));
+                        json_decref(p);
+                        return CTL_EXIT_OK;
+                }
+                if (late) {
+                        const char *problem = property_string(p, "problem");
+
+                        complain("The reset was accepted, but no board runs yet (state %s%s%s).",
+                                 property_string(p, "state"), *problem ? ": " : "", problem);
+                        advise("mpyctl status, mpyctl log");
+                        json_decref(p);
+                        return CTL_EXIT_TIMEOUT;
+                }
+                json_decref(p);
+                (void) nanosleep(&ts, NULL);
+        }
+}
+
+static int reset_run(const Ctl *c, const Invocation *in) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        const char *kind = invocation_has(in, OPTION_SOFT) ? "soft" : "hard";
+        json_t *p = NULL;
+        uint64_t before;
+        int r;
+
+        if (invocation_has(in, OPTION_SOFT) && invocation_has(in, OPTION_HARD)) {
+                complain("A reset is either --soft or --hard.");
+                return CTL_EXIT_USAGE;
+        }
+        r = bus_connect_or_explain(c, &bus);
+        if (r > 0)
+                return r;
+        r = bus_get_properties(bus, &p, &e);
+        if (r < 0)
+                return bus_explain(c, r, &e, "read the board's state");
+        before = property_u64(p, "board_started_boottime");
+        json_decref(p);
+        r = bus_call(bus, "Reset", &e, NULL, "s", kind);
+        if (r < 0)
+                return bus_explain(c, r, &e, "reset the board");
+        if (invocation_has(in, OPTION_NO_WAIT))
+                return CTL_EXIT_OK;
+        return wait_new_board(c, bus, before, kind);
+}
+
+static const struct option options[] = {
+        { "soft", no_argument, NULL, OPTION_SOFT },
+        { "hard", no_argument, NULL, OPTION_HARD },
+        { "no-wait", no_argument, NULL, OPTION_NO_WAIT },
+        {},
+};
+
+const Verb verb_reset = {
+        .name = "reset",
+        .summary = "reset the board",
+        .usage = "[--soft|--hard]",
+        .help = "Resets the board and waits until the next one runs.\n\n"
+                "Options:\n"
+                "  --hard       as the reset button does: the program is gone at once (default)\n"
+                "  --soft       as Ctrl-D at the prompt: finalisers run, pins stay as they are\n"
+                "  --no-wait    return when the reset is accepted\n\n"
+                "Examples:\n"
+                "  mpyctl reset\n"
+                "  mpyctl -H pi@greenhouse reset --soft\n\n"
+                "Exit codes:\n"
+                "  0  the next board runs    6  the board cannot be reset now    124  none came\n",
+        .letters = "",
+        .options = options,
+        .max_arguments = 0,
+        .run = reset_run,
+};

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyctl status: all that matters on one screen, made to be pasted into a bug report. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "ctl/bus.h"
+#include "ctl/history-source.h"
+#include "ctl/style.h"
+#include "ctl/text.h"
+#include "mpyd/control.h"
+#include "util/parse.h"
+
+#define LABEL_WIDTH 11
+
+/* A state of the board's life in words, with its colour and, where a person should act, what to
+ * do. */
+typedef struct StateWords {
+        const char *state;
+        const char *words;
+        Style style;
+        const char *next_step;
+} StateWords;
+
+static const StateWords states[] = {
+        { "off", "switched off", STYLE_DIM, "mpyctl reset switches it on" },
+        { "waiting", "waiting to start", STYLE_YELLOW,
+          "mpyctl log says what went wrong; mpyctl reset tries at once" },
+        { "powering-on", "powering on", STYLE_YELLOW, NULL },
+        { "booting", "booting", STYLE_YELLOW, NULL },
+        { "running", "running", STYLE_GREEN, NULL },
+        { "idle", "idle at the REPL", STYLE_GREEN, NULL },
+        { "stopping", "stopping", STYLE_YELLOW, NULL },
+        { "deep-sleep", "in deep sleep", STYLE_CYAN, "mpyctl reset wakes it" },
+        { "stuck", "stuck", STYLE_RED,
+          "it hangs in the kernel: see dmesg for the driver; a reboot of the host frees it" },
+};
+
+static const StateWords *find_state(const char *name) {
+        static const StateWords unknown = { "", "in a state that this mpyctl does not know",
+                                            STYLE_YELLOW, NULL };
+
+        for (size_t i = 0; i < ELEMENTSOF(states); i++)
+                if (streq(states[i].state, name))
+                        return &states[i];
+        return &unknown;
+}
+
+/* Long lines break between words so that they stay under their first word. */
+static void print_wrapped(const char *text, size_t indent) {
+        unsigned columns = style_columns(stdout);
+        size_t room = columns > indent + 20 ? columns - indent : SIZE_MAX;
+
+        while (text_width(text) > room) {
+                size_t w, fit = text_fit(text, room, &w), n = fit;
+
+                while (n > 0 && text[n] != ' ')
+                        n--;
+                if (n == 0)
+                        n = fit;
+                printf("%.*s\n%*s", (int) n, text, (int) indent, "");
+                text += n + strspn(text + n, " ");
+        }
+        printf("%s\n", text);
+}
+
+static void print_field(const char *label, Style style, const char *value) {
+        _cleanup_free_ char *text = text_printable(value, false);
+
+        printf("%s%*s%c%s %s", style_on(stdout, STYLE_BOLD), LABEL_WIDTH, label,
+               *label ? ':' : ' ', style_off(stdout), style_on(stdout, style));
+        print_wrapped(text ? text : "", LABEL_WIDTH + 2);
+        fputs(style_off(stdout), stdout);
+}
+
+static void print_next_step(const char *text) {
+        printf("%*s%s%s%s ", LABEL_WIDTH + 2, "", style_on(stdout, STYLE_CYAN), glyph(GLYPH_ARROW),
+               style_off(stdout));
+        print_wrapped(text, LABEL_WIDTH + 4);
+}
+
+static void print_block(const char *label, const char *value) {
+        _cleanup_free_ char *text = text_printable(value, true);
+        char *line, *rest = text;
+
+        printf("%s%*s:%s\n", style_on(stdout, STYLE_BOLD), LABEL_WIDTH, label, style_off(stdout));
+        while (rest && *rest) {
+                line = strsep(&rest, "\n");
+                printf("%*s%s\n", 4, "", line);
+        }
+}
+
+/* "3min 12s" since a time on CLOCK_BOOTTIME. */
+static const char *since_boottime(char *buf, size_t size, uint64_t usec) {
+        uint64_t now = now_usec(CLOCK_BOOTTIME);
+
+        return format_timespan(buf, size, usec > 0 && usec < now ? now - usec : 0);
+}
+
+/* What runs, in a line: "running main.py for 3min 12s". */
+static void print_headline(const json_t *p) {
+        const char *state = property_string(p, "state"), *stage = property_string(p, "stage");
+        const StateWords *w = find_state(state);
+        bool named = streq(state, "booting") || streq(state, "running");
+        uint64_t next = property_u64(p, "next_boot_boottime"), now = now_usec(CLOCK_BOOTTIME);
+        char span[TIMESPAN_MAX];
+
+        printf("%s%s mpyd %s%s, the board is %s%s%s%s%s%s", style_on(stdout, w->style),
+               glyph(GLYPH_DOT), property_string(p, "version"), style_off(stdout),
+               style_on(stdout, w->style), w->words, named ? " " : "", named ? stage : "",
+               style_off(stdout), style_on(stdout, STYLE_NONE));
+        if (property_u64(p, "board_pid") > 0 && property_u64(p, "stage_boottime") > 0)
+                printf(" for %s", since_boottime(span, sizeof(span),
+                                                 property_u64(p, "stage_boottime")));
+        if (property_u64(p, "board_pid") == 0 && next > now && next < INT64_MAX)
+                printf(", the next boot in %s", format_timespan(span, sizeof(span), next - now));
+        fputc('\n', stdout);
+}
+
+static void print_board(const json_t *p) {
+        char when[TIMESTAMP_MAX], span[TIMESPAN_MAX], line[256];
+
+        if (property_u64(p, "board_pid") == 0)
+                return;
+        (void) snprintf(line, sizeof(line), "up %s, since %s (pid %" PRIu64 ")",
+                        since_boottime(span, sizeof(span),
+                                       property_u64(p, "board_started_boottime")),
+                        format_timestamp(when, sizeof(when), property_u64(p, "board_started_at")),
+                        property_u64(p, "board_pid"));
+        print_field("Board", STYLE_NONE, line);
+}
+
+static void print_last_reset(const json_t *p) {
+        const char *sentence = property_string(p, "last_reset");
+        char line[256];
+
+        if (*sentence)
+                print_field("Last reset", STYLE_NONE, sentence);
+        if (!*property_string(p, "reset_cause"))
+                return;
+        (void) snprintf(line, sizeof(line), "machine.%s, ResetReason.%s, RunReason.%s",
+                        property_string(p, "reset_cause"), property_string(p, "reset_reason"),
+                        property_string(p, "run_reason"));
+        print_field("Cause", STYLE_NONE, line);
+}
+
+static void print_counters(const json_t *p) {
+        char when[TIMESTAMP_MAX], line[256];
+        uint64_t crashes = property_u64(p, "crashes"), delayed = property_u64(p, "resets_delayed");
+
+        (void) snprintf(line, sizeof(line),
+                        "%" PRIu64 " soft, %" PRIu64 " hard, %" PRIu64 " crash%s, %" PRIu64
+                        " held back, since %s",
+                        property_u64(p, "soft_resets"), property_u64(p, "hard_resets"), crashes,
+                        crashes == 1 ? "" : "es", delayed,
+                        format_timestamp(when, sizeof(when), property_u64(p, "started_at")));
+        print_field("Resets", crashes > 0 ? STYLE_YELLOW : STYLE_NONE, line);
+}
+
+static void print_problem(const json_t *p) {
+        const StateWords *w = find_state(property_string(p, "state"));
+        const char *problem = property_string(p, "problem");
+
+        if (*problem)
+                print_field("Problem", STYLE_RED, problem);
+        if (*problem || streq(w->state, "stuck"))
+                print_next_step(w->next_step ? w->next_step : "mpyctl log says more");
+        else if (w->next_step)
+                print_field("Next", STYLE_NONE, w->next_step);
+}
+
+static void print_console(const json_t *p) {
+        const char *holder = property_string(p, "console_holder");
+        char line[512];
+
+        if (*holder)
+                (void) snprintf(line, sizeof(line), "%s, in use by %s",
+                                property_string(p, "console_path"), holder);
+        else
+                (void) snprintf(line, sizeof(line), "%s, free",
+                                property_string(p, "console_path"));
+        print_field("REPL", STYLE_NONE, line);
+}
+
+static void print_config_warnings(const json_t *p) {
+        const json_t *warnings = json_object_get(p, "config_warnings");
+        size_t n = json_array_size(warnings);
+
+        for (size_t i = 0; i < n; i++) {
+                const char *s = json_string_value(json_array_get(warnings, i));
+
+                print_field(i == 0 ? "Config" : "", STYLE_YELLOW, s ? s : "");
+        }
+        if (n > 0)
+                print_next_step("correct it, then: systemctl restart mpyd");
+}
+
+static void print_live(const json_t *p) {
+        const char *history = property_string(p, "history_state");
+        const char *traceback = property_string(p, "last_traceback");
+        char line[256];
+
+        print_headline(p);
+        print_problem(p);
+        print_board(p);
+        print_last_reset(p);
+        print_counters(p);
+        print_console(p);
+        print_field("History", streq(history, "ok") ? STYLE_NONE : STYLE_YELLOW, history);
+        print_field("Files", STYLE_NONE, property_string(p, "flash_dir"));
+        (void) snprintf(line, sizeof(line), "pid %" PRIu64 ", state in %s", property_u64(p, "pid"),
+                        property_string(p, "state_dir"));
+        print_field("Daemon", STYLE_NONE, line);
+        print_config_warnings(p);
+        if (*traceback)
+                print_block("Last error", traceback);
+}
+
+static int status_live(const Ctl *c, sd_bus *bus) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        json_t *p = NULL;
+        int r;
+
+        r = bus_get_properties(bus, &p, &e);
+        if (r < 0)
+                return bus_explain(c, r, &e, "read the board's state");
+        if (c->json) {
+                json_object_set_new(p, "running", json_true());
+                json_dumpf(p, stdout, JSON_INDENT(2));
+                fputc('\n', stdout);
+        } else
+                print_live(p);
+        json_decref(p);
+        return CTL_EXIT_OK;
+}
+
+static void print_offline(const Ctl *c, const HistoryReset *last, int error) {
+        char when[TIMESTAMP_MAX], line[512];
+
+        printf("%s%s mpyd is not running%s\n", style_on(stdout, STYLE_DIM), glyph(GLYPH_DOT),
+               style_off(stdout));
+        (void) snprintf(line, sizeof(line), "no answer at %s/%s", c->run_dir, CONTROL_SOCKET);
+        print_field("Daemon", STYLE_NONE, line);
+        if (streq(c->run_dir, CONTROL_DEFAULT_RUN_DIR))
+                print_next_step("start it: systemctl start mpyd; why it ended: journalctl -u mpyd");
+        else
+                print_next_step("start it (in a source tree: make run), or see --run-dir");
+        if (last) {
+                (void) snprintf(line, sizeof(line), "%s: %s, %s",
+                                format_timestamp(when, sizeof(when), last->realtime_usec),
+                                reset_cause_words(last->cause),
+                                last->detail ? last->detail : "nothing more is known");
+                print_field("Last reset", STYLE_NONE, line);
+                print_next_step("all of them: mpyctl history");
+                if (last->traceback)
+                        print_block("Last error", last->traceback);
+                return;
+        }
+        if (error == -EACCES || error == -EPERM)
+                (void) snprintf(line, sizeof(line), "not readable for you in %s (try sudo)",
+                                c->state_dir);
+        else if (error == -ENOENT || error == -ENOTDIR || error == 0)
+                (void) snprintf(line, sizeof(line), "none in %s", c->state_dir);
+        else
+                (void) snprintf(line, sizeof(line), "not readable in %s: %s", c->state_dir,
+                                strerror(-error));
+        print_field("History", STYLE_NONE, line);
+}
+
+static int status_offline(const Ctl *c) {
+        HistoryQuery q = { .limit = 1 };
+        HistoryReset *resets = NULL;
+        size_t n = 0;
+        int r;
+
+        r = history_fetch_offline(c, &q, &resets, &n);
+        if (c->json) {
+                json_t *o = json_object();
+
+                json_object_set_new(o, "running", json_false());
+                json_object_set_new(o, "state_dir", json_string(c->state_dir));
+                json_object_set_new(o, "last_reset_record",
+                                    n > 0 ? history_reset_to_json(&resets[0]) : json_null());
+                json_dumpf(o, stdout, JSON_INDENT(2));
+                fputc('\n', stdout);
+                json_decref(o);
+        } else
+                print_offline(c, n > 0 ? &resets[0] : NULL, r);
+        if (resets)
+                history_resets_free(resets, n);
+        return CTL_EXIT_NOT_RUNNING;
+}
+
+static int status_run(const Ctl *c, const Invocation *in) {
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = bus_connect(c, &bus);
+        if (r >= 0)
+                return status_live(c, bus);
+        if (bus_is_absent(r))
+                return status_offline(c);
+        return bus_explain(c, r, NULL, "talk to mpyd");
+}
+
+const Verb verb_status = {
+        .name = "status",
+        .summary = "show what the board does and why it last reset",
+        .usage = "",
+        .help = "Shows the state of the board, its last reset, what is wrong and what to do about\n"
+                "it. Made to be pasted into a bug report. Without a running mpyd: the last reset\n"
+                "from the state directory.\n\n"
+                "Examples:\n"
+                "  mpyctl status\n"
+                "  mpyctl -H pi@greenhouse status\n"
+                "  mpyctl --json status | jq -r .state\n\n"
+                "Exit codes:\n"
+                "  0  mpyd is running    3  it is not\n",
+        .letters = "",
+        .max_arguments = 0,
+        .run = status_run,
+};
