@@ -30,7 +30,8 @@ void clock_init(void) {
         RetainedRtcOffset o;
         size_t size;
 
-        if (retained_read(board.retained, RETAINED_RTC_OFFSET, &o, sizeof o, &size) == 0 && size == sizeof o)
+        if (retained_read(board.retained, RETAINED_RTC_OFFSET, &o, sizeof o, &size) == 0 &&
+            size == sizeof o)
                 offset_usec = o.offset_usec;
 }
 

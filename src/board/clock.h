@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The VM's clocks. Its wall clock is the host's plus an offset of its own (D16), kept in the retained
- * page: setting it never touches the host's. */
+/* The VM's clocks. Its wall clock is the host's plus an offset of its own (D16), kept in the
+ * retained page: setting it never touches the host's. */
 #pragma once
 
 #include <stdint.h>

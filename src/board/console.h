@@ -20,8 +20,8 @@ void console_flush_idle(void);
 /* A write would not wait. */
 bool console_is_writable(void);
 
-/* The I/O thread: the descriptor that tells when to flush, the flush, and whether there is more that
- * waits for the pipe. */
+/* The I/O thread: the descriptor that tells when to flush, the flush, and whether there is more
+ * that waits for the pipe. */
 int console_timer_fd(void);
 void console_flush_timer(void);
 bool console_is_blocked(void);

@@ -9,11 +9,13 @@
 #include "util/io.h"
 #include "util/macros.h"
 
+#define CPUFREQ_FILE "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq" /* in kHz */
+
 static uint64_t from_cpufreq(void) {
         _cleanup_free_ char *text = NULL;
         size_t size;
 
-        if (read_file(AT_FDCWD, "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", 64, &text, &size) < 0)
+        if (read_file(AT_FDCWD, CPUFREQ_FILE, 64, &text, &size) < 0)
                 return 0;
         return strtoull(text, NULL, 10) * 1000;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of the flash directory: what write() took is in the kernel's hands when it returns (S19), and on
- * the disk when the file is closed, since power goes away on these boards. Reading is buffered. */
+/* Files of the flash directory: what write() took is in the kernel's hands when it returns (S19),
+ * and on the disk when the file is closed, since power goes away on these boards. Reading is
+ * buffered. */
 #include "board/flash-file.h"
 
 #include <fcntl.h>
@@ -85,7 +86,8 @@ mp_obj_t flash_file_open(const FlashPath *path, const char *mode, bool may_write
 
         if (m.writable && !may_write)
                 mp_raise_OSError(MP_EROFS);
-        f = mp_obj_malloc_with_finaliser(FlashFile, m.text ? &flash_textio_type : &flash_fileio_type);
+        f = mp_obj_malloc_with_finaliser(FlashFile,
+                                         m.text ? &flash_textio_type : &flash_fileio_type);
         f->fd = -EBADF;
         f->readable = m.readable;
         f->writable = m.writable;

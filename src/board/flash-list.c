@@ -65,7 +65,8 @@ static bool list_stat(const FlashList *l, const struct dirent64 *d, struct stat 
         if (fstatat(l->fd, d->d_name, ret, AT_SYMLINK_NOFOLLOW) < 0)
                 return false;
         if (S_ISLNK(ret->st_mode)) /* what it leads to, in the jail */
-                return flash_path_join(&path, l->path, d->d_name) == 0 && flash_path_stat(&path, ret) == 0;
+                return flash_path_join(&path, l->path, d->d_name) == 0 &&
+                       flash_path_stat(&path, ret) == 0;
         return S_ISREG(ret->st_mode) || S_ISDIR(ret->st_mode);
 }
 
@@ -92,9 +93,10 @@ static mp_obj_t list_iternext(mp_obj_t self_in) {
 }
 
 mp_obj_t flash_list_new(const FlashPath *path, bool as_str) {
-        FlashList *l = mp_obj_malloc_with_finaliser(FlashList, &mp_type_polymorph_iter_with_finaliser);
+        FlashList *l;
         int fd;
 
+        l = mp_obj_malloc_with_finaliser(FlashList, &mp_type_polymorph_iter_with_finaliser);
         l->iternext = list_iternext;
         l->finaliser = list_close;
         l->fd = -EBADF;
@@ -126,7 +128,8 @@ bool flash_list_root_is_empty(void) {
                 return false;
         }
         while (empty && (d = readdir(dir)))
-                empty = streq(d->d_name, ".") || streq(d->d_name, "..") || streq(d->d_name, "lost+found");
+                empty = streq(d->d_name, ".") || streq(d->d_name, "..") ||
+                        streq(d->d_name, "lost+found");
         (void) closedir(dir);
         return empty;
 }

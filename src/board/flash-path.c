@@ -7,21 +7,8 @@
 #include <sys/syscall.h>
 
 #include "mpyd/board-link.h"
-#include "py/runtime.h"
 
 #define RACES_MAX 64 /* RESOLVE_IN_ROOT gives up when somebody renames meanwhile */
-
-const char *path_from_obj(mp_obj_t path);
-
-/* Stands for mp_obj_str_get_str() in MicroPython's VFS layer, where a NUL would just end the name. */
-const char *path_from_obj(mp_obj_t path) {
-        size_t size;
-        const char *text = mp_obj_str_get_data(path, &size);
-
-        if (memchr(text, '\0', size))
-                mp_raise_ValueError(MP_ERROR_TEXT("embedded null character"));
-        return mp_obj_str_get_str(path);
-}
 
 int flash_path_join(FlashPath *ret, const char *cwd, const char *path) {
         size_t cwd_size = path[0] == '/' ? 0 : strlen(cwd), path_size = strlen(path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Names below the flash directory. The kernel resolves each one with that directory as its root
- * (openat2, RESOLVE_IN_ROOT): neither `..` nor any symbolic link leads out of it, and what is neither a
- * file nor a directory does not exist. */
+ * (openat2, RESOLVE_IN_ROOT): neither `..` nor any symbolic link leads out of it, and what is
+ * neither a file nor a directory does not exist. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,12 +22,12 @@ int flash_path_join(FlashPath *ret, const char *cwd, const char *path) _must_che
 /* The same, with `.`, `..` and double slashes taken out as text. For the working directory. */
 int flash_path_normalize(FlashPath *ret, const char *cwd, const char *path) _must_check_;
 
-/* Opens p. Returns a descriptor or a negative errno; -ENOENT for what is no file and no directory. The
- * kind of the object is known before it is opened for anything but its name. */
+/* Opens p. Returns a descriptor or a negative errno; -ENOENT for what is no file and no directory.
+ * The kind of the object is known before it is opened for anything but its name. */
 int flash_path_open(const FlashPath *p, int flags, mode_t mode) _must_check_;
 
 int flash_path_stat(const FlashPath *p, struct stat *ret) _must_check_;
 
-/* Opens the directory that holds p (O_PATH) and points *ret_name to the last component, inside of p,
- * which is changed. -EINVAL, -EBUSY or -EEXIST where there is no such component. */
+/* Opens the directory that holds p (O_PATH) and points *ret_name to the last component, inside of
+ * p, which is changed. -EINVAL, -EBUSY or -EEXIST where there is no such component. */
 int flash_path_open_parent(FlashPath *p, const char **ret_name) _must_check_;

@@ -21,6 +21,18 @@ typedef struct FlashVfs {
         bool read_only;
 } FlashVfs;
 
+const char *path_from_obj(mp_obj_t path);
+
+/* Stands for mp_obj_str_get_str() in MicroPython's VFS layer, where a NUL would just end the name. */
+const char *path_from_obj(mp_obj_t path) {
+        size_t size;
+        const char *text = mp_obj_str_get_data(path, &size);
+
+        if (memchr(text, '\0', size))
+                mp_raise_ValueError(MP_ERROR_TEXT("embedded null character"));
+        return mp_obj_str_get_str(path);
+}
+
 static void raise_if(int r) {
         if (r < 0)
                 mp_raise_OSError(-r);
@@ -39,7 +51,8 @@ static void vfs_check_writable(const FlashVfs *v) {
                 mp_raise_OSError(MP_EROFS);
 }
 
-static mp_obj_t vfs_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+static mp_obj_t vfs_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw,
+                             const mp_obj_t *args) {
         FlashVfs *v;
 
         mp_arg_check_num(n_args, n_kw, 0, 0, false);
@@ -177,8 +190,8 @@ static MP_DEFINE_CONST_FUN_OBJ_3(vfs_rename_obj, vfs_rename);
 
 /* ---- figures ---- */
 
-/* A plain tuple, whose repr is a literal (M19). Owners and the device are the host's affair; times are by
- * the VM's clock. */
+/* A plain tuple, whose repr is a literal (M19). Owners and the device are the host's affair; times
+ * are by the VM's clock. */
 static mp_obj_t vfs_stat(mp_obj_t self_in, mp_obj_t path_in) {
         FlashVfs *v = MP_OBJ_TO_PTR(self_in);
         int64_t ahead = clock_vm_offset_usec() / 1000000;

@@ -17,8 +17,8 @@ static struct {
         char data[LINK_INPUT_MAX]; /* ring */
         size_t start, len;
         uint64_t taken;            /* bytes ever read from the pipe */
-        /* Bytes in the pipe up to this one were looked at; those among them that interrupted user code
-         * are not ordinary input when they are read at last. */
+        /* Bytes in the pipe up to this one were looked at; those among them that interrupted user
+         * code are not ordinary input when they are read at last. */
         uint64_t peeked;
         uint64_t peeked_hit[PEEKED_MAX];
         size_t n_peeked_hits;
@@ -44,7 +44,8 @@ static bool input_was_hit(uint64_t position) {
         if (input.n_peeked_hits == 0 || input.peeked_hit[0] != position)
                 return false;
         input.n_peeked_hits--;
-        memmove(input.peeked_hit, input.peeked_hit + 1, input.n_peeked_hits * sizeof *input.peeked_hit);
+        memmove(input.peeked_hit, input.peeked_hit + 1,
+                input.n_peeked_hits * sizeof *input.peeked_hit);
         return true;
 }
 

@@ -2,10 +2,10 @@
 /* Bytes typed at the console that the VM has not read yet.
  *
  * Nothing typed is ever lost, and Ctrl-C is seen however much lies before it: up to LINK_INPUT_MAX
- * bytes (what a soft reset can hand on) are taken in at once. When nobody reads them, further ones stay
- * in the pipe, which pushes back on the supervisor and so on the pty; while user code runs, the I/O
- * thread looks into the pipe without taking anything out (input_peek), which it widens for this to up
- * to 1 MiB. */
+ * bytes (what a soft reset can hand on) are taken in at once. When nobody reads them, further ones
+ * stay in the pipe, which pushes back on the supervisor and so on the pty; while user code runs,
+ * the I/O thread looks into the pipe without taking anything out (input_peek), which it widens for
+ * this to up to 1 MiB. */
 #pragma once
 
 #include <stdbool.h>

@@ -89,7 +89,8 @@ static void *io_thread_run(void *arg) {
                         [POLL_KICK] = { .fd = io.kick_fd, .events = POLLIN },
                         [POLL_LINK] = { .fd = BOARD_FD_LINK, .events = POLLIN },
                         [POLL_TIMER] = { .fd = console_timer_fd(), .events = POLLIN },
-                        [POLL_IN] = { .fd = reads && !full ? BOARD_FD_CONSOLE_IN : -1, .events = POLLIN },
+                        [POLL_IN] = { .fd = reads && !full ? BOARD_FD_CONSOLE_IN : -1,
+                                      .events = POLLIN },
                         [POLL_OUT] = { .fd = console_is_blocked() ? BOARD_FD_CONSOLE_OUT : -1,
                                        .events = POLLOUT },
                 };

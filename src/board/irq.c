@@ -22,6 +22,7 @@ static struct {
         bool deferred;      /* a KeyboardInterrupt waits for enable_irq() */
         bool stop_wanted;
         bool exit_wanted;
+        bool finalising;
         bool abort_wanted;  /* until irq_abort_done() */
         IrqLeave leave;
 } irq;
@@ -57,8 +58,8 @@ void irq_interrupt_locked(void) {
                 irq.deferred = true;
                 return;
         }
-        /* Not mp_sched_keyboard_interrupt(): it empties the traceback, which the VM may be printing;
-         * irq_raise() does that in the VM's own thread. */
+        /* Not mp_sched_keyboard_interrupt(): it empties the traceback, which the VM may be
+         * printing; irq_raise() does that in the VM's own thread. */
         mp_sched_exception(MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_kbd_exception)));
         irq_wake_vm();
 }
@@ -108,8 +109,8 @@ void mp_hal_set_interrupt_char(int c) {
         irq.character = c;
         if (irq.user_code && irq.arm_early && input_take_char_locked(c))
                 irq_interrupt_locked();
-        if (irq.user_code && irq.stop_wanted)
-                irq_interrupt_locked();
+        if (irq.user_code && irq.stop_wanted && !irq.finalising)
+                irq_interrupt_locked(); /* it came while the script was compiled */
         irq_unlock();
         if (c < 0)
                 traceback_begin(); /* what pyexec prints from here on is the exception */
@@ -160,7 +161,8 @@ _Noreturn void irq_raise(void *exception) {
 }
 
 /* Stands for mp_call_function_1_protected() in the scheduler. SystemExit and KeyboardInterrupt are
- * meant for the program, not for the callback: they go on in the code that was interrupted (S11). */
+ * meant for the program, not for the callback: they go on in the code that was interrupted
+ * (S11). */
 mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
         mp_obj_t exception, type;
         nlr_buf_t nlr;
@@ -216,6 +218,13 @@ bool irq_stop_wanted(void) {
         wanted = irq.stop_wanted;
         irq_unlock();
         return wanted;
+}
+
+void irq_begin_finalising(void) {
+        irq_lock();
+        irq.finalising = true;
+        irq.exit_wanted = false;
+        irq_unlock();
 }
 
 bool irq_exit_wanted(void) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The interrupt controller: whether Ctrl-C and scheduled callbacks may reach the VM now, and what the
- * supervisor wants of it. The I/O thread raises, the VM's thread takes. One recursive lock (the arming
- * lock) guards all of it and the input buffer, so that "is user code running?" and "is this byte an
- * interrupt?" have one answer. */
+/* The interrupt controller: whether Ctrl-C and scheduled callbacks may reach the VM now, and what
+ * the supervisor wants of it. The I/O thread raises, the VM's thread takes. One recursive lock (the
+ * arming lock) guards all of it and the input buffer, so that "is user code running?" and "is this
+ * byte an interrupt?" have one answer. */
 #pragma once
 
 #include <stdbool.h>
@@ -46,15 +46,19 @@ typedef enum IrqLeave {
 
 /* True from the start of a script or line to its end. */
 bool irq_in_user_code(void);
-/* Counts an interrupt character typed before user code began as one typed just after (a stage script;
- * on a board, it would have fallen between two lives). */
+/* Counts an interrupt character typed before user code began as one typed just after (a stage
+ * script; on a board, it would have fallen between two lives). */
 void irq_arm_early(bool early);
 
-/* Raises pending exceptions and runs callbacks, as mp_handle_pending() does, but outside of user code,
- * where nothing could catch an exception, leaves the VM instead when one of them asks for it. */
+/* Raises pending exceptions and runs callbacks, as mp_handle_pending() does, but outside of user
+ * code, where nothing could catch an exception, leaves the VM instead when one of them asks for
+ * it. */
 void irq_handle_events(void);
 /* irq_handle_events() has something to do. at_prompt: the wait is for a key at the prompt. */
 bool irq_events_pending(bool at_prompt);
+
+/* From here on a stop is what happens already: finalisers are not interrupted by an earlier one. */
+void irq_begin_finalising(void);
 
 /* Whether the life is to end; why the VM was left by an abort. */
 bool irq_stop_wanted(void);
@@ -64,5 +68,6 @@ _Noreturn void irq_leave(IrqLeave reason);
 /* The abort has arrived where it is wanted. clears locks that the jump skipped. */
 void irq_abort_done(void);
 
-/* machine.disable_irq() and enable_irq(): hold Ctrl-C and callbacks off. Returns whether they were. */
+/* machine.disable_irq() and enable_irq(): hold Ctrl-C and callbacks off. Returns whether they
+ * were. */
 bool irq_mask(bool mask);

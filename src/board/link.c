@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The board's end of the link: one message, one datagram; a supervisor that is gone ends the board. */
+/* The board's end of the link: one message, one datagram; a supervisor that is gone ends the
+ * board. */
 #include "board/link.h"
 
 #include <poll.h>
@@ -52,15 +53,20 @@ void link_log(int level, const char *format, ...) {
                 return;
         (void) link_send_flags(&(LinkMessage) {
                 .type = LINK_LOG,
-                .data = { .level = (uint8_t) level, .data = line, .size = MIN((size_t) n, sizeof line - 1) },
+                .data = {
+                        .level = (uint8_t) level,
+                        .data = line,
+                        .size = MIN((size_t) n, sizeof line - 1),
+                },
         }, MSG_DONTWAIT);
 }
 
 bool link_receive(bool wait, void *buf, LinkMessage *ret) {
+        int flags = MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT);
         ssize_t n;
 
         do
-                n = recv(BOARD_FD_LINK, buf, LINK_MESSAGE_MAX, MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT));
+                n = recv(BOARD_FD_LINK, buf, LINK_MESSAGE_MAX, flags);
         while (n < 0 && (errno == EINTR || (wait && errno == EAGAIN)));
         if (n < 0 && errno == EAGAIN)
                 return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* mpyd-board: one life of the chip. Checks what it was given, waits at the door for the supervisor's word,
- * starts the VM, runs the stages, ends. */
+/* mpyd-board: one life of the chip. Checks what it was given, waits at the door for the
+ * supervisor's word, starts the VM, runs the stages, ends. */
 #include "board/board.h"
 
 #include <fcntl.h>
@@ -89,8 +89,8 @@ static int usage(int argc, char *argv[]) {
         return argc == 2 && streq(argv[1], "--help") ? 0 : BOARD_EXIT_USAGE;
 }
 
-/* Nothing that is sent to the process from outside may change what the VM does; a fault of our own still
- * kills. Threads inherit it. */
+/* Nothing that is sent to the process from outside may change what the VM does; a fault of our own
+ * still kills. Threads inherit it. */
 static void block_signals(void) {
         static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
         sigset_t set;
@@ -163,13 +163,15 @@ int main(int argc, char *argv[]) {
         block_signals();
         r = prepare();
         if (r < 0)
-                board_exit_fatal("Cannot prepare the board: %s.", strerrordesc_np(-r) ?: "unknown error");
+                board_exit_fatal("Cannot prepare the board: %s.",
+                                 strerrordesc_np(-r) ?: "unknown error");
         wait_for_boot();
         clock_init();
         vm_start();
         r = io_thread_start();
         if (r < 0)
-                board_exit_fatal("Cannot start the I/O thread: %s.", strerrordesc_np(-r) ?: "unknown error");
+                board_exit_fatal("Cannot start the I/O thread: %s.",
+                                 strerrordesc_np(-r) ?: "unknown error");
         stages_run();
         reset_soft();
 }

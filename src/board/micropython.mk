@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-# The part of mpyd-board that is MicroPython's: make builds it with MicroPython's own rules, lists and
-# per-file flags into one archive, and leaves genhdr/ and a file of preprocessor flags for Meson, which
-# compiles what is ours. Nothing is written into MicroPython's tree, nothing in it is patched.
+# The part of mpyd-board that is MicroPython's: make builds it with MicroPython's own rules, lists
+# and per-file flags into one archive, and leaves genhdr/ and a file of preprocessor flags for
+# Meson, which compiles what is ours. Nothing is written into MicroPython's tree, nothing in it is
+# patched.
 #
-# Given by build-micropython: MPY_TOP, BOARD_DIR, BOARD_INC (list), BOARD_QSTR_C (our sources, absolute),
-# BOARD_MANIFEST, MICROPY_MPYCROSS, CC, AR, BOARD_OPT, BOARD_SANITIZE (1 or empty).
+# Given by build-micropython: MPY_TOP, BOARD_DIR, BOARD_INC (list), BOARD_QSTR_C (our sources,
+# absolute), BOARD_MANIFEST, MICROPY_MPYCROSS, CC, AR, BOARD_OPT, BOARD_SANITIZE (1 or empty).
 
 # Absolute, so that make knows a generated header by the name that compilers write into their lists.
 BUILD := $(CURDIR)/core
@@ -59,30 +60,32 @@ SRC_QSTR += $(SHARED_SRC_C) $(BOARD_QSTR_C)
 
 OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o))
 
-# Places where this port does what a microcontroller's interrupt controller does, or where a path or a
-# file needs one more check. Each names the function of ours that stands in for the one called there.
+# Places where this port does what a microcontroller's interrupt controller does, or where a path or
+# a file needs one more check. Each names the function of ours that stands in for the one called
+# there.
 #
 # select.poll() sleeps in our own wait, which Ctrl-C and callbacks can end (wait.c).
 $(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll
 # micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c).
 $(BUILD)/py/modmicropython.o: CFLAGS += -Dmp_hal_set_interrupt_char=irq_set_char
-# SystemExit and KeyboardInterrupt leave a scheduled callback; a pending exception starts with an empty
-# traceback (irq.c).
-$(BUILD)/py/scheduler.o: CFLAGS += -Dmp_call_function_1_protected=irq_call_scheduled -Dnlr_jump=irq_raise
+# SystemExit and KeyboardInterrupt leave a scheduled callback; a pending exception starts with an
+# empty traceback (irq.c).
+$(BUILD)/py/scheduler.o: CFLAGS += -Dmp_call_function_1_protected=irq_call_scheduled \
+	-Dnlr_jump=irq_raise
 # A CircuitPython .mpy is told apart from a damaged one (mpy-file.c).
 $(BUILD)/py/builtinimport.o: CFLAGS += -Dmp_raw_code_load_file=mpy_file_load
-# A NUL in a path is an error, not its end (flash-path.c).
+# A NUL in a path is an error, not its end (flash-vfs.c).
 $(BUILD)/extmod/vfs.o: CFLAGS += -Dmp_obj_str_get_str=path_from_obj
 
 include $(TOP)/py/mkrules.mk
 
-# $(BUILD)/libmicropython.a is made by mkrules.mk's target "lib"; the flags are a file that changes only
-# when they do.
+# $(BUILD)/libmicropython.a is made by mkrules.mk's target "lib"; the flags are a file that changes
+# only when they do.
 .PHONY: board
 board: $(BUILD)/$(LIBMICROPYTHON) $(BUILD)/cppflags
 
-# For our own sources, with MicroPython's headers as a system's: our warnings are not about their inline
-# functions. (Theirs cannot be compiled so: their generators stumble over it.)
+# For our own sources, with MicroPython's headers as a system's: our warnings are not about their
+# inline functions. (Theirs cannot be compiled so: their generators stumble over it.)
 BOARD_PUBLISHED = $(INC_OURS) $(addprefix -isystem ,$(INC_THEIRS)) $(DEFINES) \
 	-DMICROPY_QSTR_EXTRA_POOL=mp_qstr_frozen_const_pool -DMICROPY_MODULE_FROZEN_MPY \
 	-DMICROPY_MODULE_FROZEN_STR

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What kind of MicroPython this is: options over py/mpconfig.h, for upstream's files and for ours. */
+/* What kind of MicroPython this is: options over py/mpconfig.h, for upstream's files and for
+ * ours. */
 #ifndef MPYD_BOARD_MPCONFIGPORT_H
 #define MPYD_BOARD_MPCONFIGPORT_H
 
@@ -57,7 +58,7 @@ void heap_area_free(void *area);
 #define MICROPY_PY_GC_COLLECT_RETVAL (1)
 #define MICROPY_ENABLE_EMERGENCY_EXCEPTION_BUF (1)
 #define MICROPY_EMERGENCY_EXCEPTION_BUF_SIZE (256)
-#if !(defined(__x86_64__) || defined(__i386__) || defined(__thumb__) || defined(__arm__) ||          \
+#if !(defined(__x86_64__) || defined(__i386__) || defined(__thumb__) || defined(__arm__) ||        \
       (defined(__riscv) && (__riscv_xlen == 64)))
 #define MICROPY_GCREGS_SETJMP (1)
 #endif
@@ -81,7 +82,7 @@ void irq_wake_vm(void);
 void exec_begin(void);
 void exec_end(void *exception, int *ret);
 #define MICROPY_BOARD_BEFORE_PYTHON_EXEC(input_kind, exec_flags) exec_begin()
-#define MICROPY_BOARD_AFTER_PYTHON_EXEC(input_kind, exec_flags, exception, ret)                      \
+#define MICROPY_BOARD_AFTER_PYTHON_EXEC(input_kind, exec_flags, exception, ret)                    \
         exec_end(exception, ret)
 
 /* REPL. */
@@ -101,12 +102,13 @@ void exec_end(void *exception, int *ret);
 #define MICROPY_HW_MCU_NAME "Linux"
 #endif
 /* Debian's version has a suffix that tools which parse the banner do not know. */
-#define MICROPY_BANNER_NAME_AND_VERSION                                                              \
+#define MICROPY_BANNER_NAME_AND_VERSION                                                            \
         "MicroPython v" MICROPY_VERSION_STRING " on " MICROPY_BUILD_DATE
 extern const char board_help_text[];
 #define MICROPY_PY_BUILTINS_HELP_TEXT board_help_text
 
-/* Files: our own VFS class at /, jailed in the flash directory; FAT and littlefs on block devices. */
+/* Files: our own VFS class at /, jailed in the flash directory; FAT and littlefs on block
+ * devices. */
 #define MICROPY_VFS (1)
 #define MICROPY_READER_VFS (1)
 #define MICROPY_VFS_POSIX (0)
@@ -136,12 +138,13 @@ extern const char board_help_text[];
 #define MP_ENOTEMPTY ENOTEMPTY
 #define MP_ENAMETOOLONG ENAMETOOLONG
 #define MP_ELOOP ELOOP
-#define MICROPY_PY_ERRNO_LIST                                                                        \
-        X(EPERM) X(ENOENT) X(EINTR) X(EIO) X(ENXIO) X(EBADF) X(EAGAIN) X(ENOMEM) X(EACCES) X(EBUSY)   \
-        X(EEXIST) X(EXDEV) X(ENODEV) X(ENOTDIR) X(EISDIR) X(EINVAL) X(ENFILE) X(EMFILE) X(ETXTBSY)   \
-        X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS) X(EMLINK) X(EPIPE) X(ERANGE) X(ENAMETOOLONG)           \
-        X(ENOTEMPTY) X(ELOOP) X(EOPNOTSUPP) X(EAFNOSUPPORT) X(EADDRINUSE) X(ECONNABORTED)            \
-        X(ECONNRESET) X(ENOBUFS) X(EISCONN) X(ENOTCONN) X(ETIMEDOUT) X(ECONNREFUSED)                 \
+#define MICROPY_PY_ERRNO_LIST                                                                      \
+        X(EPERM) X(ENOENT) X(EINTR) X(EIO) X(ENXIO) X(EBADF) X(EAGAIN) X(ENOMEM) X(EACCES)         \
+        X(EBUSY)                                                                                   \
+        X(EEXIST) X(EXDEV) X(ENODEV) X(ENOTDIR) X(EISDIR) X(EINVAL) X(ENFILE) X(EMFILE) X(ETXTBSY) \
+        X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS) X(EMLINK) X(EPIPE) X(ERANGE) X(ENAMETOOLONG)         \
+        X(ENOTEMPTY) X(ELOOP) X(EOPNOTSUPP) X(EAFNOSUPPORT) X(EADDRINUSE) X(ECONNABORTED)          \
+        X(ECONNRESET) X(ENOBUFS) X(EISCONN) X(ENOTCONN) X(ETIMEDOUT) X(ECONNREFUSED)               \
         X(EHOSTUNREACH) X(EALREADY) X(EINPROGRESS) X(ECANCELED)
 unsigned long clock_random_seed(void);
 #define MICROPY_PY_RANDOM_SEED_INIT_FUNC (clock_random_seed())
@@ -152,17 +155,17 @@ unsigned long clock_random_seed(void);
 #define MICROPY_PY_MACHINE_RESET (1)
 #define MICROPY_PY_MACHINE_BARE_METAL_FUNCS (1)
 #define MICROPY_PY_MACHINE_BOOTLOADER (1)
-#define MICROPY_PY_MACHINE_DISABLE_IRQ_ENABLE_IRQ (0) /* ours hold off Ctrl-C and callbacks (irq.c) */
+#define MICROPY_PY_MACHINE_DISABLE_IRQ_ENABLE_IRQ (0) /* ours hold off Ctrl-C too (irq.c) */
 #define MICROPY_PY_MACHINE_MEMX (0)
 #define MICROPY_PY_MACHINE_SIGNAL (0)
-#define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                                             \
-        { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                  \
-        { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                    \
-        { MP_ROM_QSTR(MP_QSTR_RTC), MP_ROM_PTR(&machine_rtc_type) },                                 \
-        { MP_ROM_QSTR(MP_QSTR_PWRON_RESET), MP_ROM_INT(RESET_CAUSE_PWRON) },                         \
-        { MP_ROM_QSTR(MP_QSTR_HARD_RESET), MP_ROM_INT(RESET_CAUSE_HARD) },                           \
-        { MP_ROM_QSTR(MP_QSTR_WDT_RESET), MP_ROM_INT(RESET_CAUSE_WDT) },                             \
-        { MP_ROM_QSTR(MP_QSTR_DEEPSLEEP_RESET), MP_ROM_INT(RESET_CAUSE_DEEPSLEEP) },                 \
+#define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                                           \
+        { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                \
+        { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                  \
+        { MP_ROM_QSTR(MP_QSTR_RTC), MP_ROM_PTR(&machine_rtc_type) },                               \
+        { MP_ROM_QSTR(MP_QSTR_PWRON_RESET), MP_ROM_INT(RESET_CAUSE_PWRON) },                       \
+        { MP_ROM_QSTR(MP_QSTR_HARD_RESET), MP_ROM_INT(RESET_CAUSE_HARD) },                         \
+        { MP_ROM_QSTR(MP_QSTR_WDT_RESET), MP_ROM_INT(RESET_CAUSE_WDT) },                           \
+        { MP_ROM_QSTR(MP_QSTR_DEEPSLEEP_RESET), MP_ROM_INT(RESET_CAUSE_DEEPSLEEP) },               \
         { MP_ROM_QSTR(MP_QSTR_SOFT_RESET), MP_ROM_INT(RESET_CAUSE_SOFT) },
 
 #define MP_STATE_PORT MP_STATE_VM

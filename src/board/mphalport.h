@@ -18,10 +18,10 @@ static inline mp_uint_t irq_begin_atomic(void) {
         return 0;
 }
 #define MICROPY_BEGIN_ATOMIC_SECTION() irq_begin_atomic()
-#define MICROPY_END_ATOMIC_SECTION(state)                                                            \
-        do {                                                                                         \
-                (void) (state);                                                                      \
-                irq_unlock();                                                                        \
+#define MICROPY_END_ATOMIC_SECTION(state)                                                          \
+        do {                                                                                       \
+                (void) (state);                                                                    \
+                irq_unlock();                                                                      \
         } while (0)
 
 void mp_hal_set_interrupt_char(int c); /* pyexec: user code begins (Ctrl-C) or has ended (-1) */

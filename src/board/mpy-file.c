@@ -46,7 +46,8 @@ void mpy_file_load(qstr path, mp_compiled_module_t *cm) {
         if (p->first == 'C') {
                 peeked_close(p);
                 mp_raise_msg_varg(&mp_type_ValueError,
-                                  MP_ERROR_TEXT("incompatible .mpy file: %q is CircuitPython's, install its .py source"),
+                                  MP_ERROR_TEXT("incompatible .mpy file: %q is CircuitPython's, "
+                                                "install its .py source"),
                                   path);
         }
         mp_raw_code_load(&reader, cm);

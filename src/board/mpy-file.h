@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Compiled files: loading them, and running boot.mpy and main.mpy, which no other port does (S50). */
+/* Compiled files: loading them, and running boot.mpy and main.mpy, which no other port does
+ * (S50). */
 #pragma once
 
 /* Runs a .mpy in __main__, as pyexec runs a .py there: same treatment of Ctrl-C, SystemExit and

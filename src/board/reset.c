@@ -7,6 +7,7 @@
 #include "board/flash-file.h"
 #include "board/input.h"
 #include "board/io-thread.h"
+#include "board/irq.h"
 #include "board/link.h"
 #include "board/stages.h"
 #include "board/vm-call.h"
@@ -18,11 +19,12 @@
 #define SWEEPS_MAX 3
 
 static void send_reset(ResetKind kind, uint64_t sleep_usec) {
+        bool raw_repl = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL;
         LinkMessage m = {
                 .type = LINK_RESET,
                 .reset = {
                         .kind = kind,
-                        .raw_repl = kind == RESET_KIND_SOFT && pyexec_mode_kind == PYEXEC_MODE_RAW_REPL,
+                        .raw_repl = kind == RESET_KIND_SOFT && raw_repl,
                         .sleep_usec = sleep_usec,
                 },
         };
@@ -55,6 +57,7 @@ static void run_finalisers(void *arg) {
 }
 
 static void finalise(void) {
+        irq_begin_finalising();
         if (vm_call(run_exit_function, NULL) == VM_CALL_ABORTED)
                 return;
         /* A Ctrl-C between two finalisers leaves the sweep; the ones that ran do not run again. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a life. The process ends, or waits to be killed; the supervisor starts the next one. */
+/* The end of a life. The process ends, or waits to be killed; the supervisor starts the next
+ * one. */
 #pragma once
 
 #include <stdint.h>

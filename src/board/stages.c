@@ -30,14 +30,18 @@ void exec_begin(void) {
         last_exec.text_size = 0;
 }
 
+static bool is_keyboard_interrupt(const mp_obj_base_t *exception) {
+        return exception && mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(exception->type),
+                                                    MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt));
+}
+
 void exec_end(void *exception, int *ret) {
         last_exec.text_size = traceback_end(&last_exec.text);
         if (*ret & PYEXEC_FORCED_EXIT)
                 last_exec.result = STAGE_RESULT_EXIT;
         else if (*ret)
                 last_exec.result = STAGE_RESULT_OK;
-        else if (exception && mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(((mp_obj_base_t *) exception)->type),
-                                                      MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt)))
+        else if (is_keyboard_interrupt(exception))
                 last_exec.result = STAGE_RESULT_INTERRUPTED;
         else
                 last_exec.result = STAGE_RESULT_EXCEPTION;
@@ -138,7 +142,8 @@ static bool repl_ended;
 /* Both loops return 0 to change into the other one. */
 static void repl_run(void *arg) {
         for (;;) {
-                int r = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl();
+                bool raw = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL;
+                int r = raw ? pyexec_raw_repl() : pyexec_friendly_repl();
 
                 if (r != 0)
                         break;
@@ -167,10 +172,12 @@ static bool life_goes_on(StageResult result) {
 
 void stages_run(void) {
         uint32_t flags = board.boot.flags;
-        Script boot = { .py = "boot.py", .mpy = "boot.mpy" }, main = { .py = "main.py", .mpy = "main.mpy" };
+        Script boot = { .py = "boot.py", .mpy = "boot.mpy" };
+        Script main = { .py = "main.py", .mpy = "main.mpy" };
+        bool raw_repl = flags & LINK_BOOT_RAW_REPL;
         StageResult result;
 
-        pyexec_mode_kind = flags & LINK_BOOT_RAW_REPL ? PYEXEC_MODE_RAW_REPL : PYEXEC_MODE_FRIENDLY_REPL;
+        pyexec_mode_kind = raw_repl ? PYEXEC_MODE_RAW_REPL : PYEXEC_MODE_FRIENDLY_REPL;
 
         result = stage_run(BOARD_STAGE_BOOT_INTERNAL, boot_internal_run, NULL);
         if (result == STAGE_RESULT_ABORTED || irq_stop_wanted())
@@ -180,7 +187,7 @@ void stages_run(void) {
                 result = stage_run(BOARD_STAGE_BOOT, script_run, &boot);
                 if (!life_goes_on(result))
                         return;
-                if (!(flags & (LINK_BOOT_SKIP_MAIN | LINK_BOOT_RAW_REPL)) &&
+                if (!raw_repl && !(flags & LINK_BOOT_SKIP_MAIN) &&
                     (result == STAGE_RESULT_OK || result == STAGE_RESULT_MISSING)) {
                         result = stage_run(BOARD_STAGE_MAIN, script_run, &main);
                         if (!life_goes_on(result))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* sys.stdin, sys.stdout and sys.stderr, their .buffer objects, and the key that readline waits for. All
- * of them are the console: text in cooked form (CR LF out, LF in), .buffer byte for byte (SPEC 1.8). */
+/* sys.stdin, sys.stdout and sys.stderr, their .buffer objects, and the key that readline waits for.
+ * All of them are the console: text in cooked form (CR LF out, LF in), .buffer byte for byte (SPEC
+ * 1.8). */
 #include "board/console.h"
 #include "board/input.h"
 #include "board/irq.h"
@@ -27,7 +28,8 @@ static const StdioStream stdio_buffers[] = {
 
 /* ---- keys ---- */
 
-/* Waits for input; at the prompt the life may end meanwhile, in user code an exception may be raised. */
+/* Waits for input; at the prompt the life may end meanwhile, in user code an exception may be
+ * raised. */
 static void stdin_wait(void) {
         bool at_prompt = !irq_in_user_code();
 

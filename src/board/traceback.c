@@ -6,8 +6,8 @@
 
 #include "util/macros.h"
 
-/* A traceback is cut to LINK_TEXT_MAX in the end. Of one that does not even fit here the head and the
- * newest text are kept: the last line names the exception. */
+/* A traceback is cut to LINK_TEXT_MAX in the end. Of one that does not even fit here the head and
+ * the newest text are kept: the last line names the exception. */
 #define HEAD_SIZE 8192u
 #define TEXT_MAX (4 * HEAD_SIZE)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The text of the exception that ended a stage: caught while pyexec prints it, so that it is printed
- * once (an exception's __str__ may have effects) and reads as the person at the console saw it. */
+/* The text of the exception that ended a stage: caught while pyexec prints it, so that it is
+ * printed once (an exception's __str__ may have effects) and reads as the person at the console saw
+ * it. */
 #pragma once
 
 #include <stddef.h>

@@ -32,8 +32,8 @@ VmCallEnd vm_call(void (*f)(void *arg), void *arg) {
         end = call(f, arg, &exception);
         if (end != VM_CALL_RAISED)
                 return end;
-        /* Printing runs the exception's own __str__, which may raise in its turn: that is how most of
-         * these come about. */
+        /* Printing runs the exception's own __str__, which may raise in its turn: that is how most
+         * of these come about. */
         if (call(print_exception, exception, &another) != VM_CALL_DONE)
                 mp_print_str(&mp_plat_print, "(an exception that cannot be printed)\n");
         return VM_CALL_RAISED;

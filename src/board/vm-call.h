@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The outermost frame of the VM: where an abort lands, and an exception that nobody else has caught. */
+/* The outermost frame of the VM: where an abort lands, and an exception that nobody else has
+ * caught. */
 #pragma once
 
 typedef enum VmCallEnd {

@@ -16,6 +16,9 @@
 #include "py/runtime.h"
 
 #define FDS_ON_STACK 16
+#define NSEC_PER_USEC INT64_C(1000)
+#define NSEC_PER_MSEC INT64_C(1000000)
+#define NSEC_PER_SEC INT64_C(1000000000)
 #define SPIN_NSEC INT64_C(60000) /* shorter delays are not worth a sleep */
 
 static int wake_fd = -EBADF;
@@ -37,15 +40,18 @@ void irq_wake_vm(void) {
 
 /* all[0] is ours, all[1..n] the caller's. */
 static int sleep_on(struct pollfd *all, nfds_t n, int64_t until_nsec) {
-        struct timespec timeout;
+        bool forever = until_nsec == VM_SLEEP_FOREVER;
+        struct timespec timeout = {};
         eventfd_t value;
-        int64_t left;
         int r;
 
-        left = until_nsec == VM_SLEEP_FOREVER ? 0 : MAX(until_nsec - clock_monotonic_nsec(), (int64_t) 0);
-        timeout.tv_sec = (time_t) (left / 1000000000);
-        timeout.tv_nsec = (long) (left % 1000000000);
-        r = ppoll(all, n, until_nsec == VM_SLEEP_FOREVER ? NULL : &timeout, NULL);
+        if (!forever && until_nsec > 0) {
+                int64_t left = MAX(until_nsec - clock_monotonic_nsec(), INT64_C(0));
+
+                timeout.tv_sec = (time_t) (left / NSEC_PER_SEC);
+                timeout.tv_nsec = (long) (left % NSEC_PER_SEC);
+        }
+        r = ppoll(all, n, forever ? NULL : &timeout, NULL);
         if (r < 0)
                 return errno == EINTR ? 0 : -errno;
         if (r > 0 && all[0].revents) {
@@ -74,7 +80,8 @@ static int sleep_until(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, boo
         }
 
         console_flush_idle();
-        /* From here on whoever changes something writes to wake_fd; what changed before is seen now. */
+        /* From here on whoever changes something writes to wake_fd; what changed before is seen
+         * now. */
         atomic_store(&asleep, true);
         if (irq_events_pending(at_prompt) || (ready && ready())) {
                 atomic_store(&asleep, false);
@@ -110,17 +117,19 @@ void vm_delay(int64_t nsec) {
 }
 
 void mp_hal_delay_ms(mp_uint_t ms) {
-        vm_delay(ms < (mp_uint_t) (INT64_MAX / 1000000) ? (int64_t) ms * 1000000 : VM_SLEEP_FOREVER);
+        vm_delay((uint64_t) ms < INT64_MAX / NSEC_PER_MSEC ? (int64_t) ms * NSEC_PER_MSEC
+                                                           : VM_SLEEP_FOREVER);
 }
 
 void mp_hal_delay_us(mp_uint_t us) {
         int64_t until;
 
-        if (us > SPIN_NSEC / 1000) {
-                vm_delay(us < (mp_uint_t) (INT64_MAX / 1000) ? (int64_t) us * 1000 : VM_SLEEP_FOREVER);
+        if (us > SPIN_NSEC / NSEC_PER_USEC) {
+                vm_delay((uint64_t) us < INT64_MAX / NSEC_PER_USEC ? (int64_t) us * NSEC_PER_USEC
+                                                                   : VM_SLEEP_FOREVER);
                 return;
         }
-        until = clock_monotonic_nsec() + (int64_t) us * 1000;
+        until = clock_monotonic_nsec() + (int64_t) us * NSEC_PER_USEC;
         while (clock_monotonic_nsec() < until)
                 ;
 }
@@ -129,13 +138,14 @@ void vm_wait_event(mp_int_t timeout_ms) {
         int64_t until = VM_SLEEP_FOREVER;
 
         if (timeout_ms >= 0)
-                until = clock_monotonic_nsec() + (int64_t) timeout_ms * 1000000;
+                until = clock_monotonic_nsec() + (int64_t) timeout_ms * NSEC_PER_MSEC;
         (void) vm_sleep(NULL, 0, until, input_available);
 }
 
-/* Answers for the console's streams, which are buffers of ours, and hides them from the kernel: sets
- * *ret_waits_for_input when input is waited for. Returns how many are ready. */
-static int poll_console(struct pollfd *fds, nfds_t n_fds, struct pollfd *copy, bool *ret_waits_for_input) {
+/* Answers for the console's streams, which are buffers of ours, and hides them from the kernel:
+ * sets *ret_waits_for_input when input is waited for. Returns how many are ready. */
+static int poll_console(struct pollfd *fds, nfds_t n_fds, struct pollfd *copy,
+                        bool *ret_waits_for_input) {
         int n_ready = 0;
 
         for (nfds_t i = 0; i < n_fds; i++) {
@@ -160,11 +170,11 @@ static int poll_console(struct pollfd *fds, nfds_t n_fds, struct pollfd *copy, b
 }
 
 int vm_poll(struct pollfd *fds, nfds_t n_fds, int timeout_msec) {
-        int64_t until = VM_SLEEP_FOREVER;
+        int64_t until = timeout_msec == 0 ? 0 : VM_SLEEP_FOREVER;
         _cleanup_free_ struct pollfd *copy = NULL;
 
-        if (timeout_msec >= 0)
-                until = timeout_msec == 0 ? 0 : clock_monotonic_nsec() + (int64_t) timeout_msec * 1000000;
+        if (timeout_msec > 0)
+                until = clock_monotonic_nsec() + timeout_msec * NSEC_PER_MSEC;
         copy = calloc(n_fds + 1, sizeof *copy);
         if (!copy) {
                 errno = ENOMEM;
@@ -175,7 +185,8 @@ int vm_poll(struct pollfd *fds, nfds_t n_fds, int timeout_msec) {
                 int n_ready, r;
 
                 n_ready = poll_console(fds, n_fds, copy, &waits_for_input);
-                r = vm_sleep(copy, n_fds, n_ready > 0 ? 0 : until, waits_for_input ? input_available : NULL);
+                r = vm_sleep(copy, n_fds, n_ready > 0 ? 0 : until,
+                             waits_for_input ? input_available : NULL);
                 if (r < 0) {
                         errno = -r;
                         return -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How the VM's thread sleeps: always here, until a time, a descriptor, an event for it or a condition of
- * the caller's; so that everything that wakes it up wakes it everywhere, and idling costs nothing. */
+/* How the VM's thread sleeps: always here, until a time, a descriptor, an event for it or a
+ * condition of the caller's; so that everything that wakes it up wakes it everywhere, and idling
+ * costs nothing. */
 #pragma once
 
 #include <poll.h>
@@ -13,9 +14,9 @@
 
 int vm_wait_init(void) _must_check_;
 
-/* Sleeps until CLOCK_MONOTONIC is `until` (ns), one of fds is ready, irq_wake_vm(), or not at all when
- * events are pending or ready() is true. May wake up early: the caller looks again. Returns how many of
- * fds are ready, or a negative errno (too many of them, no memory). */
+/* Sleeps until CLOCK_MONOTONIC is `until` (ns), one of fds is ready, irq_wake_vm(), or not at all
+ * when events are pending or ready() is true. May wake up early: the caller looks again. Returns
+ * how many of fds are ready, or a negative errno (too many of them, no memory). */
 int vm_sleep(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool (*ready)(void));
 
 /* Sleeps so long, handling events meanwhile; an exception of theirs ends it. */
@@ -27,6 +28,6 @@ void vm_sleep_at_prompt(bool (*ready)(void));
 /* Any thread: ends vm_sleep(). */
 void vm_wake(void);
 
-/* poll(2) for the select module: sys.stdin, sys.stdout and sys.stderr have the numbers 0 to 2. -1 and
- * EINTR when the VM has events to handle. */
+/* poll(2) for the select module: sys.stdin, sys.stdout and sys.stderr have the numbers 0 to 2. -1
+ * and EINTR when the VM has events to handle. */
 int vm_poll(struct pollfd *fds, nfds_t n_fds, int timeout_msec);

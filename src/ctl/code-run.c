@@ -31,8 +31,9 @@ typedef struct Session {
         int signals;
         RawRepl *repl;
         uint64_t board_pid;
-        bool reset_seen;
-        char reset_detail[256];
+        bool reset_seen;        /* a signal says that the board may be another one now */
+        bool runs_on;           /* the code did not end on Ctrl-C */
+        char reset_words[320];
         bool held_cr[2];        /* a CR at the end of a chunk, per stream */
         int output_error;
 } Session;
@@ -98,7 +99,20 @@ static int on_board_reset(sd_bus_message *m, void *userdata, sd_bus_error *e) {
         if (sd_bus_message_read(m, "ss", &cause, &detail) < 0)
                 return 0;
         s->reset_seen = true;
-        (void) snprintf(s->reset_detail, sizeof(s->reset_detail), "%s, %s", cause, detail);
+        (void) snprintf(s->reset_words, sizeof(s->reset_words), "was reset (%s, %s)", cause,
+                        detail);
+        return 0;
+}
+
+/* Deep sleep, or a wait before the next boot: no board, and no reset either until it is over. */
+static int on_state_changed(sd_bus_message *m, void *userdata, sd_bus_error *e) {
+        Session *s = userdata;
+        const char *state, *stage;
+
+        if (s->reset_seen || sd_bus_message_read(m, "ss", &state, &stage) < 0)
+                return 0;
+        s->reset_seen = true;
+        (void) snprintf(s->reset_words, sizeof(s->reset_words), "is gone (state %s)", state);
         return 0;
 }
 
@@ -121,18 +135,23 @@ static int on_bus(void *userdata) {
         uint64_t pid;
         int r;
 
-        do
-                r = sd_bus_process(s->bus, NULL);
-        while (r > 0);
-        if (r < 0)
-                return -ECONNRESET;
-        if (!s->reset_seen)
-                return 0;
-        s->reset_seen = false;
-        r = get_board_pid(s->bus, &pid);
-        if (r < 0)
-                return -ECONNRESET;
-        return pid == s->board_pid ? 0 : ERROR_BOARD_RESET;
+        /* Signals that arrive while we ask are queued in the bus, where poll() does not see them: go
+         * on until there is nothing left. */
+        for (;;) {
+                do
+                        r = sd_bus_process(s->bus, NULL);
+                while (r > 0);
+                if (r < 0)
+                        return -ECONNRESET;
+                if (!s->reset_seen)
+                        return 0;
+                s->reset_seen = false;
+                r = get_board_pid(s->bus, &pid);
+                if (r < 0)
+                        return -ECONNRESET;
+                if (pid != s->board_pid)
+                        return ERROR_BOARD_RESET;
+        }
 }
 
 static int watch_board(Session *s) {
@@ -142,10 +161,11 @@ static int watch_board(Session *s) {
         if (r >= 0)
                 r = sd_bus_match_signal(s->bus, NULL, NULL, CONTROL_PATH, CONTROL_INTERFACE,
                                         "BoardReset", on_board_reset, s);
-        /* What has come before this is no news. */
-        while (r >= 0 && (r = sd_bus_process(s->bus, NULL)) > 0)
-                ;
-        s->reset_seen = false;
+        if (r >= 0)
+                r = sd_bus_match_signal(s->bus, NULL, NULL, CONTROL_PATH, CONTROL_INTERFACE,
+                                        "StateChanged", on_state_changed, s);
+        if (r >= 0)
+                r = on_bus(s); /* what has come until now */
         if (r >= 0)
                 raw_repl_set_watch(s->repl, sd_bus_get_fd(s->bus), on_bus, s);
         return r;
@@ -162,6 +182,35 @@ static int taken_signal(Session *s) {
         return (int) si.ssi_signo;
 }
 
+static void explain_no_board(const json_t *p) {
+        const char *problem = property_string(p, "problem");
+
+        complain("No board runs (state %s%s%s).", property_string(p, "state"),
+                 *problem ? ": " : "", problem);
+        advise("mpyctl status says more");
+}
+
+/* None now, and none for longer than we wait for the REPL: in deep sleep, or a long back-off. */
+static int check_board(const Ctl *c, sd_bus *bus) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        int r, code = CTL_EXIT_OK;
+        json_t *p = NULL;
+        uint64_t next;
+
+        r = bus_get_properties(bus, &p, &e);
+        if (r < 0)
+                return bus_explain(c, r, &e, "read the board's state");
+        next = property_u64(p, "next_boot_boottime");
+        if (property_u64(p, "board_pid") == 0 &&
+            (streq(property_string(p, "state"), "deep-sleep") ||
+             next > now_usec(CLOCK_BOOTTIME) + ENTER_TIMEOUT_USEC)) {
+                explain_no_board(p);
+                code = CTL_EXIT_NO_BOARD;
+        }
+        json_decref(p);
+        return code;
+}
+
 static int explain_enter(Session *s, int r) {
         json_t *p = NULL;
 
@@ -172,6 +221,10 @@ static int explain_enter(Session *s, int r) {
                 advise("mpyctl status says which");
                 return CTL_EXIT_LOST;
         }
+        if (r == ERROR_BOARD_RESET) {
+                complain("The board %s before the code could run.", s->reset_words);
+                return CTL_EXIT_RESET;
+        }
         if (r != -ETIMEDOUT) {
                 complain("Failed to talk to the REPL: %s.", strerror(-r));
                 return CTL_EXIT_FAILURE;
@@ -179,11 +232,7 @@ static int explain_enter(Session *s, int r) {
         if (bus_get_properties(s->bus, &p, NULL) < 0)
                 p = NULL;
         if (p && property_u64(p, "board_pid") == 0) {
-                const char *problem = property_string(p, "problem");
-
-                complain("No board runs (state %s%s%s).", property_string(p, "state"),
-                         *problem ? ": " : "", problem);
-                advise("mpyctl status says more");
+                explain_no_board(p);
                 json_decref(p);
                 return CTL_EXIT_NO_BOARD;
         }
@@ -204,6 +253,7 @@ static int stop_program(Session *s, int why) {
                 complain("Time is up, interrupting the code.");
         r = raw_repl_interrupt(s->repl, INTERRUPT_TIMEOUT_USEC, on_output, s);
         if (r == -ETIMEDOUT) {
+                s->runs_on = true;
                 complain("The code does not stop on Ctrl-C and runs on.");
                 advise("mpyctl reset ends it");
         }
@@ -225,7 +275,7 @@ static int explain_exec(Session *s, int r, bool *ret_gone) {
                 return stop_program(s, r);
         *ret_gone = true;
         if (r == ERROR_BOARD_RESET) {
-                complain("The board was reset before the code had ended (%s).", s->reset_detail);
+                complain("The board %s before the code had ended.", s->reset_words);
                 return CTL_EXIT_RESET;
         }
         if (r == -ECONNRESET) {
@@ -300,8 +350,11 @@ static int run_in_repl(Session *s) {
                 code = exception ? CTL_EXIT_EXCEPTION : CTL_EXIT_OK;
 
         /* A board that was reset is at its friendly prompt, or runs main.py. */
-        if (!gone && raw_repl_leave(s->repl, s->run->restart, LEAVE_TIMEOUT_USEC) < 0 &&
-            code <= CTL_EXIT_EXCEPTION) {
+        if (gone)
+                return code;
+        r = raw_repl_leave(s->repl, s->run->restart,
+                           s->runs_on ? LEAVE_LOST_TIMEOUT_USEC : LEAVE_TIMEOUT_USEC);
+        if (r < 0 && code <= CTL_EXIT_EXCEPTION) {
                 complain("The code has ended, but the REPL did not come back to its prompt.");
                 advise("mpyctl status says what the board does");
                 return CTL_EXIT_FAILURE;
@@ -318,6 +371,9 @@ int code_run(const Ctl *c, const CodeRun *run) {
         int r;
 
         r = bus_connect_or_explain(c, &bus);
+        if (r > 0)
+                return r;
+        r = check_board(c, bus);
         if (r > 0)
                 return r;
         r = bus_open_console(bus, run->verb, run->take_over, &e, &console);

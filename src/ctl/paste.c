@@ -64,7 +64,7 @@ static int keep(PasteFilter *f, char c) {
 
 /* The paste is complete: terminals send its line ends as CR. */
 static int flush_paste(PasteFilter *f, bool ready, char **out, size_t *out_size) {
-        bool lines = false;
+        bool lines = false, ascii = true;
         size_t n = 0;
         int r = 0;
 
@@ -75,7 +75,10 @@ static int flush_paste(PasteFilter *f, bool ready, char **out, size_t *out_size)
                         continue;
                 f->text[n++] = c == '\n' ? '\r' : c;
                 lines = lines || (f->text[n - 1] == '\r' && i + 1 < f->size);
+                ascii = ascii && (unsigned char) c < 0x80;
         }
+        /* MicroPython's line editing drops what is not ASCII; its paste mode does not. */
+        lines = lines || (!ascii && n > 0 && f->text[n - 1] == '\r');
         if (ready && lines) {
                 char begin = CTRL_E, end = CTRL_D;
                 size_t k = 0;

@@ -374,6 +374,8 @@ int raw_repl_exec(RawRepl *r, const char *code, size_t size, uint64_t deadline_u
         int k;
 
         k = start_paste(r, &window, handshake);
+        if (k == -ETIMEDOUT && handshake < deadline_usec)
+                return -EPROTO; /* it is not the code that takes so long */
         if (k < 0)
                 return k;
         r->exception = false;

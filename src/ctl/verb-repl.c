@@ -28,6 +28,7 @@ typedef struct Repl {
         bool raw;              /* --raw: bytes pass as they are */
         bool at_prompt;        /* the board was at the REPL when we came */
         bool input_ended;
+        bool warned;           /* that not all of the input can be typed */
         bool leaving;
         uint64_t wait_usec;
         uint64_t last_output;
@@ -49,6 +50,12 @@ static int take_keys(Repl *r, const char *in, size_t size) {
 }
 
 static int take_pipe(Repl *r, const char *in, size_t size) {
+        for (size_t i = 0; i < size && r->at_prompt && !r->raw && !r->warned; i++)
+                if ((unsigned char) in[i] >= 0x80) {
+                        complain("The REPL's line editing drops characters that are not ASCII.");
+                        advise("mpyctl exec - takes all text");
+                        r->warned = true;
+                }
         if (!r->raw)
                 return paste_filter_pipe(&r->filter, r->at_prompt, in, size, &r->pending,
                                          &r->n_pending);

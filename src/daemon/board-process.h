@@ -58,3 +58,6 @@ int board_process_kill(BoardProcess *b);
 /* Delivers the messages that have arrived, without waiting for the loop's next turn. The console calls
  * it after reading output, so that stage marks arrive before the bytes they divide are judged. */
 void board_process_drain_link(BoardProcess *b);
+
+/* Reads no more messages of a board that broke the rules. */
+void board_process_end_link(BoardProcess *b);

@@ -5,17 +5,22 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "mpyd/control.h"
 #include "util/io.h"
 #include "util/log.h"
+#include "util/parse.h"
+#include "util/rate-limit.h"
 #include "util/text.h"
 
 #define PEERS_MAX 32u
@@ -33,6 +38,7 @@ typedef struct Peer {
         ControlServer *server;
         sd_bus *bus;
         struct ucred cred;
+        int probe_fd; /* its socket once more: the bus has closed its own when it says that it ended */
         bool may_change;
         bool follows_log;
         bool closed;
@@ -51,6 +57,7 @@ struct ControlServer {
         int fd;
         sd_event_source *source;
         Peer *peers;
+        RateLimit bad_peers; /* lines about them */
         bool emitting;
 };
 
@@ -64,6 +71,7 @@ static void peer_free(Peer *p) {
         if (*link)
                 *link = p->next;
         sd_event_source_disable_unref(p->reaper);
+        safe_close(p->probe_fd);
         sd_bus_close_unref(p->bus); /* no flush: the peer may not read */
         p->gone = true;
         if (p->n_queries == 0)
@@ -103,8 +111,27 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return p->closed;
 }
 
+/* Each such connection costs a line, and a crowd of them not more than a few. */
+static void tell_bad_peer(const Peer *p) {
+        RateLimit *l = &p->server->bad_peers;
+        uint64_t t = now_usec(CLOCK_MONOTONIC), n = rate_limit_report(l, t);
+
+        if (n > 0)
+                log_notice("%" PRIu64 " more connections to the control socket broke the protocol.", n);
+        if (rate_limit_take(l, t))
+                log_notice("A connection to the control socket (pid %d, uid %u) broke the protocol and "
+                           "was closed.",
+                           (int) p->cred.pid, (unsigned) p->cred.uid);
+}
+
+/* The bus does not say why it ended: either the peer has gone, or the bus did not like what it sent. */
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        peer_close(userdata);
+        Peer *p = userdata;
+        struct pollfd pfd = { .fd = p->probe_fd, .events = POLLRDHUP };
+
+        if (!p->closed && poll(&pfd, 1, 0) == 0)
+                tell_bad_peer(p);
+        peer_close(p);
         return 0;
 }
 
@@ -449,11 +476,16 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
         }
         p->next = s->peers;
         s->peers = p;
-        r = peer_start(p, TAKE_FD(fd));
-        if (r < 0) {
+        p->probe_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        r = p->probe_fd < 0 ? -errno : peer_start(p, TAKE_FD(fd));
+        if (r == -ECONNRESET || r == -EPIPE)
+                log_debug("A connection to the control socket was closed at once.");
+        else if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 log_warning_errno(r, "Failed to serve a connection to the control socket: %m");
+        else if (r < 0)
+                tell_bad_peer(p);
+        if (r < 0)
                 peer_free(p);
-        }
         return 0;
 }
 
@@ -504,7 +536,7 @@ static int listen_at(const char *path) {
         strcpy(sa.sun_path, path);
         (void) unlink(path); /* the state directory's lock says that nobody else serves it */
         if (bind(fd, (struct sockaddr *) &sa, sizeof sa) < 0 || chmod(path, 0666) < 0 ||
-            listen(fd, 16) < 0)
+            listen(fd, SOMAXCONN) < 0)
                 return -errno;
         return TAKE_FD(fd);
 }
@@ -536,6 +568,7 @@ int control_server_new(ControlServer **ret, sd_event *event, const ControlOption
                 .backend = *backend,
                 .options = *options,
                 .fd = -EBADF,
+                .bad_peers = rate_limit_make(5, 5, USEC_PER_MINUTE, now_usec(CLOCK_MONOTONIC)),
         };
         s->fd = listen_at(options->path);
         if (s->fd < 0)

@@ -133,6 +133,7 @@ static void on_message(void *userdata, const LinkMessage *m);
 static void on_fault(void *userdata, const char *what) {
         Supervisor *s = userdata;
 
+        board_process_end_link(s->board);
         log_warning("The board broke the rules of its link: %s; killing it.", what);
         dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_FAULT, .detail = what });
 }

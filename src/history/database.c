@@ -162,15 +162,16 @@ int database_checkpoint(Database *d) {
         d->wal_pages = 0; /* a reader may keep some back: then the next time */
         if (d->in_memory)
                 return 0;
-        return database_error(d, sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
-                                                           NULL));
+        return database_error(
+                d, sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
 bool database_moved(Database *d) {
         int moved = 0;
 
         return !d->in_memory &&
-               sqlite3_file_control(d->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+               sqlite3_file_control(d->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+               moved;
 }
 
 Database *database_free(Database *d) {
@@ -196,7 +197,8 @@ static int connect(Database **ret, const char *path, int flags, const char *lock
 
         if (!d)
                 return -ENOMEM;
-        rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+        rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             NULL);
         if (!d->db)
                 return -ENOMEM;
         r = database_error(d, rc);
@@ -205,10 +207,11 @@ static int connect(Database **ret, const char *path, int flags, const char *lock
         (void) sqlite3_busy_timeout(d->db, BUSY_TIMEOUT_MSEC);
         (void) sqlite3_limit(d->db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
         (void) sqlite3_db_config(d->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        (void) snprintf(sql, sizeof sql,
-                        "PRAGMA locking_mode=%s; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; "
-                        "PRAGMA cache_size=-256",
-                        locking);
+        (void) snprintf(
+                sql, sizeof sql,
+                "PRAGMA locking_mode=%s; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; "
+                "PRAGMA cache_size=-256",
+                locking);
         r = database_exec(d, sql);
         if (r < 0)
                 return r;
@@ -276,10 +279,12 @@ int database_open_memory(Database **ret) {
 
 /* ---- a file on a disk ---- */
 
-/* Looks at the file before SQLite does (closing a descriptor later would drop SQLite's locks), creates
- * it, and reads it all into the page cache when it will have to be checked: that is where the time of a
- * check goes, and only here it can be given up. ret_check: there is something to check, and time. */
-static int file_prepare(const char *path, bool unclean, bool *ret_check, char why[static DATABASE_WHY_MAX]) {
+/* Looks at the file before SQLite does (closing a descriptor later would drop SQLite's locks),
+ * creates it, and reads it all into the page cache when it will have to be checked: that is where
+ * the time of a check goes, and only here it can be given up. ret_check: there is something to
+ * check, and time. */
+static int file_prepare(const char *path, bool unclean, bool *ret_check,
+                        char why[static DATABASE_WHY_MAX]) {
         _cleanup_close_ int fd = -EBADF;
         uint64_t deadline = now_usec(CLOCK_MONOTONIC) + CHECK_USEC;
         struct stat st;
@@ -368,7 +373,8 @@ static int configure(Database *d, uint64_t max_size, bool check) {
         return r;
 }
 
-int database_open(Database **ret, const char *path, uint64_t max_size, char why[static DATABASE_WHY_MAX]) {
+int database_open(Database **ret, const char *path, uint64_t max_size,
+                  char why[static DATABASE_WHY_MAX]) {
         _cleanup_(database_freep) Database *d = NULL;
         _cleanup_free_ char *wal = NULL;
         bool check = false;

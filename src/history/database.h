@@ -28,8 +28,8 @@ typedef struct Database {
 
 /* The database file at path, created (mode 0600) or migrated when need be. max_size bounds the
  * write-ahead log. why, which may be NULL, says more about -EBADMSG. */
-int database_open(Database **ret, const char *path, uint64_t max_size, char why[static DATABASE_WHY_MAX])
-        _must_check_;
+int database_open(Database **ret, const char *path, uint64_t max_size,
+                  char why[static DATABASE_WHY_MAX]) _must_check_;
 
 /* One of the same schema that dies with the process. */
 int database_open_memory(Database **ret) _must_check_;
@@ -37,8 +37,8 @@ int database_open_memory(Database **ret) _must_check_;
 /* To look only. immutable: nobody writes to it, and no lock or other file is needed. */
 int database_open_readonly(Database **ret, const char *path, bool immutable) _must_check_;
 
-/* To look only, at a file with a log, where there is no room for the log's index: it is kept in memory,
- * for which nobody else may have the file open (-EBUSY). */
+/* To look only, at a file with a log, where there is no room for the log's index: it is kept in
+ * memory, for which nobody else may have the file open (-EBUSY). */
 int database_open_alone(Database **ret, const char *path) _must_check_;
 
 Database *database_free(Database *d); /* always NULL */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The caller's side of the history: what is asked is checked and queued, what is answered is handed to
- * who asked. All of it on the thread of the event loop. */
+/* The caller's side of the history: what is asked is checked and queued, what is answered is handed
+ * to who asked. All of it on the thread of the event loop. */
 #include "history/history.h"
 
 #include <stdio.h>
@@ -109,7 +109,9 @@ static int submit(History *h, Job *j, HistoryDone done, HistoryAnswer answer, vo
                 a = malloc(sizeof *a);
                 if (!a)
                         return -ENOMEM;
-                *a = (Asker) { .seq = ++h->last_seq, .done = done, .answer = answer, .userdata = userdata };
+                *a = (Asker) {
+                        .seq = ++h->last_seq, .done = done, .answer = answer, .userdata = userdata
+                };
                 job->seq = a->seq;
         }
         r = writer_submit(h->writer, job);
@@ -192,8 +194,8 @@ const char *history_state(History *h) {
         return h->state;
 }
 
-int history_new(History **ret, sd_event *event, const char *path, uint64_t max_size, HistoryReport report,
-                void *userdata) {
+int history_new(History **ret, sd_event *event, const char *path, uint64_t max_size,
+                HistoryReport report, void *userdata) {
         _cleanup_free_ History *h = calloc(1, sizeof *h);
         _cleanup_(writer_unrefp) Writer *w = NULL;
         int r;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the board remembers about itself: each reset with its cause, durable before the next life
- * begins; events; counters. The only user of SQLite. A writer thread owns the database, so that a disk
- * that stalls never stalls the caller; the caller hears of what is durable through its event loop. */
+ * begins; events; counters. The only user of SQLite. A writer thread owns the database, so that a
+ * disk that stalls never stalls the caller; the caller hears of what is durable through its event
+ * loop. */
 #pragma once
 
 #include <stdbool.h>
@@ -54,34 +55,36 @@ typedef struct HistoryEvent {
 void history_event_done(HistoryEvent *e);
 HistoryEvent *history_events_free(HistoryEvent *events, size_t n);
 
-/* id is the row, or a negative errno: even the in-memory database refused; -ENOBUFS: too much waits for
- * the disk, this hard reset is counted in the repeats of another one; -ECANCELED: history_free() came
- * first, the row may be stored all the same. Each done and each answer that was accepted is called
- * exactly once, always from the loop or from history_free(), never from within the call that asked. */
+/* id is the row, or a negative errno: even the in-memory database refused; -ENOBUFS: too much waits
+ * for the disk, this hard reset is counted in the repeats of another one; -ECANCELED:
+ * history_free() came first, the row may be stored all the same. Each done and each answer that was
+ * accepted is called exactly once, always from the loop or from history_free(), never from within
+ * the call that asked. */
 typedef void (*HistoryDone)(void *userdata, int64_t id);
 
 /* One line for the log, of priority level: the database was set aside, went to memory, came back.
  * Called on the event loop. */
 typedef void (*HistoryReport)(void *userdata, int level, const char *message);
 
-/* Opens path (created with mode 0600, its directory is not) on a thread of its own; returns at once and
- * never fails because of the disk: whatever is wrong with the file is reported, and history goes on in a
- * new file or in memory. event is borrowed and must outlive it. max_size, in bytes, bounds the file: the
- * oldest rows go. */
+/* Opens path (created with mode 0600, its directory is not) on a thread of its own; returns at once
+ * and never fails because of the disk: whatever is wrong with the file is reported, and history
+ * goes on in a new file or in memory. event is borrowed and must outlive it. max_size, in bytes,
+ * bounds the file: the oldest rows go. */
 int history_new(History **ret, sd_event *event, const char *path, uint64_t max_size,
                 HistoryReport report, void *userdata) _must_check_;
 
-/* Waits for what was submitted, timeout_usec at most (a stuck disk must not stop a shutdown: its thread
- * is left to itself and frees what it owns when the disk lets it go). Who has no answer yet is called
- * with -ECANCELED. Not from within a callback. Always NULL. */
+/* Waits for what was submitted, timeout_usec at most (a stuck disk must not stop a shutdown: its
+ * thread is left to itself and frees what it owns when the disk lets it go). Who has no answer yet
+ * is called with -ECANCELED. Not from within a callback. Always NULL. */
 History *history_free(History *h, uint64_t timeout_usec);
 
 /* Stores r (borrowed; copied) and calls done (may be NULL) on the event loop when it is durable.
- * A reset alike to the one before (cause, kind, stage, exit, signal, detail) at storm pace is counted
- * in that row's repeats instead, written every 30 s, and done is called at once; see storm.h.
- * -EINVAL: an enum out of its range; -ENOBUFS: the disk hangs and too much waits for it (never for
- * a hard reset). Longer texts are cut, control characters escaped. */
-int history_add_reset(History *h, const HistoryReset *r, HistoryDone done, void *userdata) _must_check_;
+ * A reset alike to the one before (cause, kind, stage, exit, signal, detail) at storm pace is
+ * counted in that row's repeats instead, written every 30 s, and done is called at once; see
+ * storm.h. -EINVAL: an enum out of its range; -ENOBUFS: the disk hangs and too much waits for it
+ * (never for a hard reset). Longer texts are cut, control characters escaped. */
+int history_add_reset(History *h, const HistoryReset *r, HistoryDone done,
+                      void *userdata) _must_check_;
 
 /* The board of row id did not wait for it. */
 int history_mark_late(History *h, int64_t id);
@@ -89,8 +92,9 @@ int history_mark_late(History *h, int64_t id);
 /* Stamped with now. -EINVAL: name is not kebab-case. */
 int history_add_event(History *h, const char *name, const char *detail);
 
-/* counter += delta (it starts at 0, and stays at the ends of its range); names are kebab-case, at most
- * 256 of them. Written with the next reset or event, within 30 s: a script may count in a loop. */
+/* counter += delta (it starts at 0, and stays at the ends of its range); names are kebab-case, at
+ * most 256 of them. Written with the next reset or event, within 30 s: a script may count in a
+ * loop. */
 int history_count(History *h, const char *counter, int64_t delta);
 
 /* Which resets: newest first. */
@@ -103,15 +107,16 @@ typedef struct HistoryQuery {
 
 /* resets: n of them, freed by the callee with history_resets_free(). r < 0: nothing was read. */
 typedef void (*HistoryAnswer)(void *userdata, int r, HistoryReset *resets, size_t n);
-int history_query(History *h, const HistoryQuery *q, HistoryAnswer answer, void *userdata) _must_check_;
+int history_query(History *h, const HistoryQuery *q, HistoryAnswer answer,
+                  void *userdata) _must_check_;
 HistoryReset *history_resets_free(HistoryReset *resets, size_t n);
 
 /* "ok", or why history is not on disk now; the string is valid until the next call. */
 const char *history_state(History *h);
 
-/* Reading without a daemon (mpyctl): the file is not changed, the daemon may live or be dead, the disk
- * may be read-only. Blocks. -ENOENT; -EACCES; -EBADMSG: not a history, or damaged; -EPROTONOSUPPORT:
- * of another version of mpyd. */
+/* Reading without a daemon (mpyctl): the file is not changed, the daemon may live or be dead, the
+ * disk may be read-only. Blocks. -ENOENT; -EACCES; -EBADMSG: not a history, or damaged;
+ * -EPROTONOSUPPORT: of another version of mpyd. */
 int history_read_offline(const char *path, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n)
         _must_check_;
 
@@ -124,8 +129,9 @@ int history_read_counters_offline(const char *path,
                                   void (*cb)(void *userdata, const char *name, int64_t value),
                                   void *userdata) _must_check_;
 
-/* The one JSON form of a reset: the control bus, mpyctl --json and exports all speak it. Keys are the
- * fields' names; enums by name; times in microseconds; absent values null. NULL when out of memory. */
+/* The one JSON form of a reset: the control bus, mpyctl --json and exports all speak it. Keys are
+ * the fields' names; enums by name; times in microseconds; absent values null. NULL when out of
+ * memory. */
 struct json_t *history_reset_to_json(const HistoryReset *r);
 /* And back; -EINVAL names nothing: the sender was our own daemon. */
 int history_reset_from_json(const struct json_t *j, HistoryReset *ret) _must_check_;

@@ -127,8 +127,8 @@ static void remove_copies(const char *dir) {
         (void) rmdir(dir);
 }
 
-/* A log without its index, where no index can be made: the newest resets are in that log, so it is read
- * from a copy, which can have one. (The card of a dead board, read-only in another machine.) */
+/* A log without its index, where no index can be made: the newest resets are in that log, so it is
+ * read from a copy, which can have one. (The card of a dead board, read-only elsewhere.) */
 static int read_copy(const char *path, Reader reader, void *userdata) {
         const char *tmp = secure_getenv("TMPDIR");
         _cleanup_free_ char *dir = NULL;
@@ -186,7 +186,8 @@ static int read_resets(Database *d, void *userdata) {
         return 0;
 }
 
-int history_read_offline(const char *path, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n) {
+int history_read_offline(const char *path, const HistoryQuery *q, HistoryReset **ret,
+                         size_t *ret_n) {
         ResetsRead a = { .query = q };
         int r;
 
@@ -221,7 +222,8 @@ static int read_events(Database *d, void *userdata) {
         return 0;
 }
 
-int history_read_events_offline(const char *path, unsigned limit, HistoryEvent **ret, size_t *ret_n) {
+int history_read_events_offline(const char *path, unsigned limit, HistoryEvent **ret,
+                                size_t *ret_n) {
         EventsRead a = { .limit = limit };
         int r;
 

@@ -11,11 +11,11 @@
 /* Valid UTF-8 without control characters, at most HISTORY_DETAIL_MAX bytes. NULL stays NULL. */
 int record_copy_detail(const char *s, char **ret) _must_check_;
 
-/* The same for a traceback: newlines stay, and what is too long loses its middle (the last line names
- * the exception). */
+/* The same for a traceback: newlines stay, and what is too long loses its middle (the last line
+ * names the exception). */
 int record_copy_traceback(const char *s, char **ret) _must_check_;
 
-/* Lower-case letters, digits and single dashes, beginning with a letter, at most HISTORY_NAME_MAX. */
+/* Lower-case letters, digits, single dashes, a letter first, at most HISTORY_NAME_MAX bytes. */
 bool record_name_valid(const char *s);
 
 /* 32 hexadecimal digits. */

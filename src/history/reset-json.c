@@ -131,7 +131,8 @@ static int take_text(const json_t *j, const char *key, size_t max, const char **
         return 0;
 }
 
-static int take_enum(const json_t *j, const char *key, int (*from_string)(const char *s), int *ret) {
+static int take_enum(const json_t *j, const char *key, int (*from_string)(const char *s),
+                     int *ret) {
         const char *name;
         int r, v;
 
@@ -198,7 +199,8 @@ int history_reset_from_json(const json_t *j, HistoryReset *ret) {
         if (boot_id && !record_boot_id_valid(boot_id))
                 return -EINVAL;
         (void) strcpy(r.boot_id, boot_id ?: "");
-        if (free_and_strdup(&r.detail, detail) < 0 || free_and_strdup(&r.traceback, traceback) < 0) {
+        if (free_and_strdup(&r.detail, detail) < 0 ||
+            free_and_strdup(&r.traceback, traceback) < 0) {
                 history_reset_done(&r);
                 return -ENOMEM;
         }

@@ -78,7 +78,8 @@ static int prune_batch(Database *d) {
         r = database_begin(d);
         if (r < 0)
                 return r;
-        r = delete_before(d, table, first + MIN(MAX(most / BATCH_SHARE, BATCH_MIN), most - KEEP_MIN));
+        r = delete_before(d, table,
+                          first + MIN(MAX(most / BATCH_SHARE, BATCH_MIN), most - KEEP_MIN));
         if (r >= 0)
                 r = database_commit(d);
         if (r < 0) {

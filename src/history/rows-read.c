@@ -165,7 +165,8 @@ int rows_events(Database *d, unsigned limit, HistoryEvent **ret, size_t *ret_n) 
         return 0;
 }
 
-int rows_counters(Database *d, void (*cb)(void *userdata, const char *name, int64_t value), void *userdata) {
+int rows_counters(Database *d, void (*cb)(void *userdata, const char *name, int64_t value),
+                  void *userdata) {
         _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
         int r;
 

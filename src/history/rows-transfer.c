@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What was remembered in memory goes to the disk. A commit that failed may have reached the disk all
- * the same: rows that are there already are not written twice. */
+/* What was remembered in memory goes to the disk. A commit that failed may have reached the disk
+ * all the same: rows that are there already are not written twice. */
 #include <sqlite3.h>
 
 #include "history/rows.h"
@@ -25,7 +25,8 @@ static int bind_columns(Database *to, sqlite3_stmt *insert, sqlite3_stmt *row, i
 }
 
 /* Copies what select answers to the same places of insert, the id moved by shift. */
-static int copy_rows(Database *from, const char *select, Database *to, const char *insert, int64_t shift) {
+static int copy_rows(Database *from, const char *select, Database *to, const char *insert,
+                     int64_t shift) {
         _cleanup_(statement_freep) sqlite3_stmt *rows = NULL, *s = NULL;
         int r;
 
@@ -47,8 +48,8 @@ static int same_reset(Database *memory, sqlite3_stmt *row) {
         _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
         int r;
 
-        r = database_prepare(memory, "SELECT 1 FROM resets WHERE id=?1 AND boot_id=?2 AND boottime_usec=?3",
-                             &s);
+        r = database_prepare(
+                memory, "SELECT 1 FROM resets WHERE id=?1 AND boot_id=?2 AND boottime_usec=?3", &s);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_value(s, 1, sqlite3_column_value(row, 0));
@@ -63,8 +64,8 @@ static int only_doubles(Database *memory, Database *disk, int64_t first) {
         bool any = false;
         int r;
 
-        r = database_prepare(disk, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets WHERE id>=? LIMIT " RECENT,
-                             &s);
+        r = database_prepare(
+                disk, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets WHERE id>=? LIMIT " RECENT, &s);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(s, 1, first);
@@ -135,24 +136,27 @@ int rows_transfer(Database *memory, Database *disk, int64_t *ret_shift) {
         if (r >= 0)
                 r = find_shift(memory, disk, &shift);
         if (r >= 0)
-                r = copy_rows(memory, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets ORDER BY id", disk,
+                r = copy_rows(memory, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets ORDER BY id",
+                              disk,
                               "INSERT OR REPLACE INTO resets(" SCHEMA_RESET_COLUMNS
                               ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                               shift);
         if (r >= 0)
-                r = copy_rows(memory, "SELECT " SCHEMA_EVENT_COLUMNS " FROM events ORDER BY id", disk,
-                              "INSERT INTO events(" SCHEMA_EVENT_COLUMNS
-                              ") SELECT NULL,?2,?3,?4,?5,?6,?7 WHERE ?1>0 AND NOT EXISTS(SELECT 1 FROM "
-                              "(SELECT * FROM events ORDER BY id DESC LIMIT " RECENT
-                              ") WHERE name=?2 AND detail IS ?3 AND boot_id=?4 AND boottime_usec=?7)",
-                              0);
+                r = copy_rows(
+                        memory, "SELECT " SCHEMA_EVENT_COLUMNS " FROM events ORDER BY id", disk,
+                        "INSERT INTO events(" SCHEMA_EVENT_COLUMNS
+                        ") SELECT NULL,?2,?3,?4,?5,?6,?7 WHERE ?1>0 AND NOT EXISTS(SELECT 1 FROM "
+                        "(SELECT * FROM events ORDER BY id DESC LIMIT " RECENT
+                        ") WHERE name=?2 AND detail IS ?3 AND boot_id=?4 AND boottime_usec=?7)",
+                        0);
         if (r >= 0)
-                r = copy_rows(memory, "SELECT " SCHEMA_BOOT_COLUMNS " FROM boots ORDER BY id", disk,
-                              "INSERT INTO boots(" SCHEMA_BOOT_COLUMNS
-                              ") SELECT NULL,?2,?3,?4,?5,?6 WHERE ?1>0 AND NOT EXISTS(SELECT 1 FROM "
-                              "(SELECT * FROM boots ORDER BY id DESC LIMIT " RECENT
-                              ") WHERE boot_id=?3 AND boottime_usec=?6)",
-                              0);
+                r = copy_rows(
+                        memory, "SELECT " SCHEMA_BOOT_COLUMNS " FROM boots ORDER BY id", disk,
+                        "INSERT INTO boots(" SCHEMA_BOOT_COLUMNS
+                        ") SELECT NULL,?2,?3,?4,?5,?6 WHERE ?1>0 AND NOT EXISTS(SELECT 1 FROM "
+                        "(SELECT * FROM boots ORDER BY id DESC LIMIT " RECENT
+                        ") WHERE boot_id=?3 AND boottime_usec=?6)",
+                        0);
         if (r >= 0)
                 r = copy_counters(memory, disk);
         if (r < 0)

@@ -15,8 +15,8 @@ static void bind_u64(sqlite3_stmt *s, int i, uint64_t v) {
         (void) sqlite3_bind_int64(s, i, (int64_t) MIN(v, (uint64_t) INT64_MAX));
 }
 
-static int bind_stamp(sqlite3_stmt *s, int i, const char *boot_id, uint64_t realtime_usec, bool clock_synced,
-                      uint64_t boottime_usec) {
+static int bind_stamp(sqlite3_stmt *s, int i, const char *boot_id, uint64_t realtime_usec,
+                      bool clock_synced, uint64_t boottime_usec) {
         bind_text(s, i++, boot_id);
         bind_u64(s, i++, realtime_usec);
         (void) sqlite3_bind_int(s, i++, clock_synced);
@@ -28,7 +28,8 @@ int rows_add_boot(Database *d, const HistoryEvent *stamp, const char *version) {
         _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
         int r;
 
-        r = database_prepare(d, "INSERT INTO boots(" SCHEMA_BOOT_COLUMNS ") VALUES(NULL,?,?,?,?,?)", &s);
+        r = database_prepare(d, "INSERT INTO boots(" SCHEMA_BOOT_COLUMNS ") VALUES(NULL,?,?,?,?,?)",
+                             &s);
         if (r < 0)
                 return r;
         bind_text(s, 1, version);
@@ -72,8 +73,9 @@ int rows_add_reset(Database *d, int64_t id_min, const HistoryReset *reset, int64
 }
 
 int rows_memory_prepare(Database *memory) {
-        return database_exec(memory, "CREATE TABLE notes(id INTEGER PRIMARY KEY,late INTEGER NOT NULL,"
-                                     "repeats INTEGER NOT NULL)");
+        return database_exec(memory,
+                             "CREATE TABLE notes(id INTEGER PRIMARY KEY,late INTEGER NOT NULL,"
+                             "repeats INTEGER NOT NULL)");
 }
 
 static int run_with(Database *d, const char *sql, int64_t id, bool late, uint64_t repeats) {
@@ -89,8 +91,8 @@ static int run_with(Database *d, const char *sql, int64_t id, bool late, uint64_
         return database_step(d, s);
 }
 
-/* Changes the row of a reset, or notes the change where the row is on a disk that is away. A row that
- * is nowhere was pruned. */
+/* Changes the row of a reset, or notes the change where the row is on a disk that is away. A row
+ * that is nowhere was pruned. */
 static int change_reset(Database *d, int64_t id, bool late, uint64_t repeats) {
         int r;
 
@@ -119,8 +121,8 @@ int rows_add_event(Database *d, const HistoryEvent *e) {
         _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
         int r;
 
-        r = database_prepare(d, "INSERT INTO events(" SCHEMA_EVENT_COLUMNS ") VALUES(NULL,?,?,?,?,?,?)",
-                             &s);
+        r = database_prepare(
+                d, "INSERT INTO events(" SCHEMA_EVENT_COLUMNS ") VALUES(NULL,?,?,?,?,?,?)", &s);
         if (r < 0)
                 return r;
         bind_text(s, 1, e->name);
@@ -156,7 +158,8 @@ int rows_count(Database *d, const char *name, int64_t delta) {
                         return -E2BIG;
         }
         if (r >= 0) /* here and not in SQL, where too large a sum becomes a float */
-                r = database_prepare(d, "INSERT OR REPLACE INTO counters(name,value) VALUES(?,?)", &s);
+                r = database_prepare(d, "INSERT OR REPLACE INTO counters(name,value) VALUES(?,?)",
+                                     &s);
         if (r < 0)
                 return r;
         if (__builtin_add_overflow(value, delta, &value))
@@ -167,8 +170,9 @@ int rows_count(Database *d, const char *name, int64_t delta) {
 }
 
 int rows_last_id(Database *d, int64_t *ret) {
-        return database_read_int(d,
-                                 "SELECT max(coalesce((SELECT seq FROM sqlite_sequence "
-                                 "WHERE name='resets'),0),coalesce((SELECT max(id) FROM resets),0))",
-                                 ret);
+        return database_read_int(
+                d,
+                "SELECT max(coalesce((SELECT seq FROM sqlite_sequence "
+                "WHERE name='resets'),0),coalesce((SELECT max(id) FROM resets),0))",
+                ret);
 }

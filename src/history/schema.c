@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What is in the database, and the way from each older version to this one.
  *
- * Version 0 is a file without tables, or one made by hand or by a prototype with some of the columns.
- * Enums are stored as the numbers of include/mpyd/reset.h. Ids are never used twice (AUTOINCREMENT), so
- * that their order is the order of events whatever the clocks said. */
+ * Version 0 is a file without tables, or one made by hand or by a prototype with some of the
+ * columns. Enums are stored as the numbers of include/mpyd/reset.h. Ids are never used twice
+ * (AUTOINCREMENT), so that their order is the order of events whatever the clocks said. */
 #include "history/schema.h"
 
 #include <stdio.h>
@@ -69,7 +69,8 @@ static int has_column(Database *d, const char *table, const char *column) {
         int r;
 
         (void) snprintf(sql, sizeof sql,
-                        "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'", table, column);
+                        "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'", table,
+                        column);
         r = database_read_int(d, sql, &n);
         return r < 0 ? r : n > 0;
 }
@@ -156,8 +157,10 @@ int schema_check(Database *d) {
         if (r >= 0)
                 r = database_read_int(d, "SELECT count(*) FROM sqlite_master", &n_tables);
         if (r >= 0)
-                r = database_read_int(d, "SELECT count(*) FROM sqlite_master WHERE type='table' AND "
-                                         "name='resets'", &n_ours);
+                r = database_read_int(d,
+                                      "SELECT count(*) FROM sqlite_master WHERE type='table' AND "
+                                      "name='resets'",
+                                      &n_ours);
         if (r < 0)
                 return r;
         if (id != DATABASE_APPLICATION_ID && (id != 0 || (n_tables > 0 && n_ours == 0))) {

@@ -82,7 +82,8 @@ static int rename_companions(const char *path, const char *name) {
 static bool is_set_aside(const char *name, const char *prefix) {
         size_t n = strlen(prefix);
 
-        return strncmp(name, prefix, n) == 0 && name[n] && strspn(name + n, "0123456789TZ-") == strlen(name + n);
+        return strncmp(name, prefix, n) == 0 && name[n] &&
+               strspn(name + n, "0123456789TZ-") == strlen(name + n);
 }
 
 static void remove_with_companions(int dirfd, const char *name) {
@@ -106,8 +107,8 @@ static void free_names(char **names, size_t n) {
                 free(names[i]);
 }
 
-/* Best effort: the database is aside already. The new one stays whatever its name sorts as: the clock
- * may have been wrong. */
+/* Best effort: the database is aside already. The new one stays whatever its name sorts as: the
+ * clock may have been wrong. */
 static void remove_oldest(const char *path, const char *newest) {
         char *names[ENTRIES_MAX], prefix[NAME_MAX + 1];
         _cleanup_free_ char *dir = NULL;

@@ -6,6 +6,6 @@
 
 #define SET_ASIDE_MAX 3u /* kept beside each other */
 
-/* Renames path and its -wal, -shm and -journal to path.damaged-<UTC time>…, and removes the oldest of
- * those that there were too many. *ret is the new name, the caller's. */
+/* Renames path and its -wal, -shm and -journal to path.damaged-<UTC time>…, and removes the oldest
+ * of those that there were too many. *ret is the new name, the caller's. */
 int set_aside(const char *path, char **ret) _must_check_;

@@ -15,7 +15,7 @@
 
 #define TRIES 3u          /* file, its replacement, memory */
 #define COMMITS_MAX 64u   /* between two looks at the size */
-#define CALM_USEC (10 * USEC_PER_MINUTE) /* so long on the disk, and the next trouble is a new one */
+#define CALM_USEC (10 * USEC_PER_MINUTE) /* on the disk: the next trouble is a new one */
 
 static void _printf_(3, 4) report(Store *s, int level, const char *format, ...) {
         char message[512];
@@ -238,7 +238,8 @@ void store_retry(Store *s, uint64_t now) {
         }
         s->memory = database_free(s->memory);
         s->disk_since_usec = now;
-        report(s, LOG_NOTICE, "History is in %s again; %" PRIi64 " resets were kept for it.", s->path, n);
+        report(s, LOG_NOTICE, "History is in %s again; %" PRIi64 " resets were kept for it.",
+               s->path, n);
         note_event(s, "history-on-disk-again", trouble_what(s->trouble));
         s->trouble = 0;
 }
@@ -295,7 +296,8 @@ int store_apply(Store *s, StoreApply apply, void *userdata, uint64_t now) {
         int r = 0;
 
         if (s->disk && database_moved(s->disk)) {
-                report(s, LOG_WARNING, "%s was moved away while in use; a new history begins.", s->path);
+                report(s, LOG_WARNING, "%s was moved away while in use; a new history begins.",
+                       s->path);
                 disk_failed(s, -ESTALE, now);
         }
         if (!s->disk && now >= s->retry_at_usec)

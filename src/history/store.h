@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the rows go: to the file, and to memory while the file cannot be had. No threads and no clock
- * in here: everything may block on the disk, now_usec is CLOCK_BOOTTIME and comes from the caller. */
+/* Where the rows go: to the file, and to memory while the file cannot be had. No threads and no
+ * clock in here: everything may block on the disk, now_usec is CLOCK_BOOTTIME and comes from the
+ * caller. */
 #pragma once
 
 #include "history/database.h"
@@ -38,22 +39,22 @@ typedef struct Store {
 } Store;
 
 /* report is called from within the other functions. Only -ENOMEM. */
-int store_init(Store *s, const char *path, uint64_t max_size, const char *boot_id, StoreReport report,
-               void *userdata) _must_check_;
+int store_init(Store *s, const char *path, uint64_t max_size, const char *boot_id,
+               StoreReport report, void *userdata) _must_check_;
 void store_open(Store *s, uint64_t now_usec);
 
 /* Tries the disk a last time when rows are in memory, and closes. */
 void store_close(Store *s, uint64_t now_usec);
 
-/* Calls apply within a transaction, commits, and does both again in another database when the one in
- * use fails; so apply may be called several times and only the last one counts. Durable when it
+/* Calls apply within a transaction, commits, and does both again in another database when the one
+ * in use fails; so apply may be called several times and only the last one counts. Durable when it
  * returns 0 and s->disk is set. A negative errno when even memory refused. */
 typedef int (*StoreApply)(Database *d, void *userdata);
 int store_apply(Store *s, StoreApply apply, void *userdata, uint64_t now_usec) _must_check_;
 
 /* Newest first; while in memory, what can be read of the file follows. */
-int store_query(Store *s, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n, uint64_t now_usec)
-        _must_check_;
+int store_query(Store *s, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n,
+                uint64_t now_usec) _must_check_;
 
 /* What can wait until nobody waits: log written back, oldest rows pruned. true: there is more. */
 bool store_maintain(Store *s, uint64_t now_usec);

@@ -17,7 +17,7 @@ typedef enum StormVerdict {
 
 typedef struct Storm {
         HistoryReset last;       /* the reset before; its detail is ours */
-        unsigned run;            /* resets alike and close together up to it, with it; 0: none yet */
+        unsigned run; /* resets alike and close together up to it, with it; 0: none yet */
 } Storm;
 
 /* Same cause, kind, stage, exit status, signal and detail. */

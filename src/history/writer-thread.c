@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The thread that owns the database: it takes what waits, commits it at once, answers, and does the
- * housekeeping when nobody waits. It sleeps without a timeout unless something has to be written later. */
+ * housekeeping when nobody waits. It sleeps without a timeout unless something has to be written
+ * later. */
 #include <stdio.h>
 #include <syslog.h>
 #include <time.h>
@@ -160,7 +161,8 @@ static void write_batch(Writer *w, Batch *b, uint64_t now) {
         w->row = b->row;
         set_repeats(w, b->repeats, now);
         if (b->counters_full)
-                writer_report(w, LOG_WARNING, "There are too many counters; new names are ignored.");
+                writer_report(w, LOG_WARNING,
+                              "There are too many counters; new names are ignored.");
 }
 
 /* ---- the work ---- */
@@ -215,10 +217,11 @@ static void tell_lost(Writer *w) {
         (void) pthread_mutex_unlock(&w->mutex);
         if (refused + merged == 0)
                 return;
-        (void) snprintf(message, sizeof message,
-                        "The disk was too slow for the history: %u records were refused, %u hard resets "
-                        "are only counted.",
-                        refused, merged);
+        (void) snprintf(
+                message, sizeof message,
+                "The disk was too slow for the history: %u records were refused, %u hard resets "
+                "are only counted.",
+                refused, merged);
         writer_report(w, LOG_WARNING, message);
 }
 
@@ -260,7 +263,8 @@ static uint64_t next_deadline(const Writer *w) {
         return t;
 }
 
-/* Returns when there is work: jobs, a deadline, the end. true: the time has come to write what waits. */
+/* Returns when there is work: jobs, a deadline, the end. true: the time has come to write what
+ * waits. */
 static bool wait_locked(Writer *w) {
         while (!w->stop && w->queue.n == 0) {
                 uint64_t deadline = next_deadline(w), now = now_usec(CLOCK_BOOTTIME), until;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue to the thread that owns the database, and its end. The mutex guards lists and numbers only:
- * it is never held while the disk is asked for anything. */
+/* The queue to the thread that owns the database, and its end. The mutex guards lists and numbers
+ * only: it is never held while the disk is asked for anything. */
 #include "history/writer-private.h"
 
 #include <signal.h>
@@ -173,7 +173,7 @@ static bool is_hard(const Job *j) {
         return j->type == JOB_RESET && j->reset.kind != RESET_KIND_SOFT;
 }
 
-/* The newest waiting hard reset like j, or, when the queue is at its very end, the newest at all. */
+/* The newest waiting hard reset like j; when the queue is at its very end, the newest at all. */
 static Job *find_partner(Writer *w, const Job *j) {
         Job *alike = NULL, *newest = NULL;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that owns the database. Jobs go in through a bounded queue and come back as answers, an
- * eventfd says that there are some. Nothing here waits for the disk but writer_stop(). */
+/* The thread that owns the database. Jobs go in through a bounded queue and come back as answers,
+ * an eventfd says that there are some. Nothing here waits for the disk but writer_stop(). */
 #pragma once
 
 #include "history/history.h"
@@ -9,7 +9,8 @@
 #define WRITER_QUEUE_MAX 128u        /* jobs that wait */
 #define WRITER_QUEUE_HARD_MAX 1024u  /* the same with hard resets, which are never refused */
 #define WRITER_COUNTERS_MAX 64u      /* different names that wait */
-#define WRITER_COUNTERS_USEC UINT64_C(30000000) /* a counter waits so long for something to go with */
+#define WRITER_COUNTERS_USEC                                                                       \
+        UINT64_C(30000000) /* a counter waits so long for something to go with */
 #define WRITER_STATE_MAX 128u
 
 typedef struct Writer Writer;
@@ -57,8 +58,8 @@ int writer_new(Writer **ret, const char *path, uint64_t max_size, const char *bo
 /* Readable when there are answers; the writer's. */
 int writer_fd(Writer *w);
 
-/* Consumes j on success. -ENOBUFS: too much is waiting for the disk. When that is so, a hard reset is
- * counted in a waiting one (alike, if there is such) and answered at once with -ENOBUFS. */
+/* Consumes j on success. -ENOBUFS: too much is waiting for the disk. When that is so, a hard reset
+ * is counted in a waiting one (alike, if there is such) and answered at once with -ENOBUFS. */
 int writer_submit(Writer *w, Job *j) _must_check_;
 
 /* Waits for the next write, WRITER_COUNTERS_USEC at most. -ENOBUFS: too many names. */
@@ -71,7 +72,7 @@ Job *writer_take_answers(Writer *w);
 void writer_state(Writer *w, char ret[static WRITER_STATE_MAX]);
 
 /* Takes no more jobs, waits for those that there are and for the database to be closed, at most
- * timeout_usec. false: the disk is stuck. The thread is left to itself then and frees what is its own
- * when the disk lets it go. w is the caller's until writer_unref() either way. */
+ * timeout_usec. false: the disk is stuck. The thread is left to itself then and frees what is its
+ * own when the disk lets it go. w is the caller's until writer_unref() either way. */
 bool writer_stop(Writer *w, uint64_t timeout_usec);
 Writer *writer_unref(Writer *w); /* always NULL */

@@ -16,7 +16,8 @@ static void on_report(void *userdata, int level, const char *message) {
 }
 
 void board_open(Board *f) {
-        assert_int_equal(history_new(&f->history, f->event, f->path, FIXTURE_MAX_SIZE, on_report, f), 0);
+        assert_int_equal(
+                history_new(&f->history, f->event, f->path, FIXTURE_MAX_SIZE, on_report, f), 0);
 }
 
 void board_close(Board *f) {
@@ -80,7 +81,8 @@ void on_answer(void *userdata, int r, HistoryReset *resets, size_t n) {
 Answer board_query(Board *f, unsigned limit) {
         Answer a = {};
 
-        assert_int_equal(history_query(f->history, &(HistoryQuery) { .limit = limit }, on_answer, &a), 0);
+        assert_int_equal(
+                history_query(f->history, &(HistoryQuery) { .limit = limit }, on_answer, &a), 0);
         run_until(f, &a.n_answers, 1);
         assert_int_equal(a.r, 0);
         return a;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that are not what they should be: damaged, foreign, older, newer. Whatever is there, history
- * goes on. src/history/{database,schema,set-aside,store}.c */
+/* Files that are not what they should be: damaged, foreign, older, newer. Whatever is there,
+ * history goes on. src/history/{database,schema,set-aside,store}.c */
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -59,8 +59,8 @@ static void image_done(Image *image) {
         free(image->wal);
 }
 
-/* After whatever was done to the file: new resets are stored, durable, and the reader has no trouble
- * either. */
+/* After whatever was done to the file: new resets are stored, durable, and the reader has no
+ * trouble either. */
 static void assert_goes_on(Fixture *f) {
         HistoryReset *r;
         int64_t id;
@@ -68,14 +68,16 @@ static void assert_goes_on(Fixture *f) {
 
         fixture_open(f);
         id = fixture_add(f, 1000);
-        assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 1000 }, &r, &n, f->now), 0);
+        assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 1000 }, &r, &n, f->now),
+                         0);
         (void) history_resets_free(r, n);
         (void) store_maintain(&f->store, f->now);
         assert_int_equal(fixture_add(f, 1001), id + 1);
         assert_non_null(f->store.disk);
         fixture_close(f);
 
-        /* The first one may be in the file that was set aside, when only the query found the fault. */
+        /* The first one may be in the file that was set aside, when only the query found the fault.
+         */
         n = offline_resets(f->path, &r);
         assert_true(n >= 1 && reset_is(&r[0], 1001));
         (void) history_resets_free(r, n);
@@ -185,10 +187,11 @@ static void test_impossible_values(void **state) {
         for (unsigned i = 1; i <= 6; i++)
                 (void) fixture_add(f, i);
         fixture_close(f);
-        run_sql(f->path, "UPDATE resets SET cause=99 WHERE id=2; UPDATE resets SET stage=-1 WHERE id=3;"
-                         "UPDATE resets SET boot_id='x', traceback=CAST(X'ff0041' AS TEXT), "
-                         "uptime_usec=-5, signal=1e300 WHERE id=5;"
-                         "UPDATE resets SET kind='text' WHERE id=6");
+        run_sql(f->path,
+                "UPDATE resets SET cause=99 WHERE id=2; UPDATE resets SET stage=-1 WHERE id=3;"
+                "UPDATE resets SET boot_id='x', traceback=CAST(X'ff0041' AS TEXT), "
+                "uptime_usec=-5, signal=1e300 WHERE id=5;"
+                "UPDATE resets SET kind='text' WHERE id=6");
         assert_int_equal(offline_resets(f->path, &r), 4);
         assert_true(r[0].id == 6 && r[1].id == 5 && r[2].id == 4 && r[3].id == 1);
         assert_string_equal(r[1].boot_id, "");
@@ -236,7 +239,8 @@ static void assert_set_aside(Fixture *f, const void *content, size_t size) {
 }
 
 static void test_not_a_database(void **state) {
-        static const char text[] = "This is a text file of somebody who mistook the name of the file.\n";
+        static const char text[] =
+                "This is a text file of somebody who mistook the name of the file.\n";
         Fixture *f = *state;
         char *big = malloc(100000);
 
@@ -293,7 +297,8 @@ static void test_database_of_another_program(void **state) {
         assert_set_aside(f, data, size);
         free(data);
         /* Ours by name, of our version, but without what that version has. */
-        run_sql(f->path, "PRAGMA application_id=1836087652; PRAGMA user_version=1; CREATE TABLE resets(a)");
+        run_sql(f->path,
+                "PRAGMA application_id=1836087652; PRAGMA user_version=1; CREATE TABLE resets(a)");
         assert_set_aside(f, NULL, 0);
 }
 
@@ -349,8 +354,8 @@ static void test_damaged_again_and_again(void **state) {
 
                 assert_int_equal(id, i); /* they go on over all that */
                 if (f->store.disk)
-                        assert_int_equal(sqlite3_exec(f->store.disk->db, "DROP TABLE resets", NULL, NULL,
-                                                      NULL),
+                        assert_int_equal(sqlite3_exec(f->store.disk->db, "DROP TABLE resets", NULL,
+                                                      NULL, NULL),
                                          SQLITE_OK);
         }
         assert_null(f->store.disk);
@@ -389,9 +394,11 @@ static void test_older_version_is_migrated(void **state) {
         size_t n;
 
         run_sql(f->path,
-                "CREATE TABLE resets(id INTEGER PRIMARY KEY, cause INTEGER, reason INTEGER, kind INTEGER, "
+                "CREATE TABLE resets(id INTEGER PRIMARY KEY, cause INTEGER, reason INTEGER, kind "
+                "INTEGER, "
                 "detail TEXT, stage INTEGER, boot_id TEXT, realtime_usec INTEGER);"
-                "INSERT INTO resets VALUES(7,2,2,1,'machine.reset()',3,'" FIXTURE_BOOT_ID "',1700000000000000);"
+                "INSERT INTO resets VALUES(7,2,2,1,'machine.reset()',3,'" FIXTURE_BOOT_ID
+                "',1700000000000000);"
                 "INSERT INTO resets VALUES(9,3,5,1,NULL,3,'" FIXTURE_BOOT_ID "',1700000001000000);"
                 "CREATE TABLE events(id INTEGER PRIMARY KEY, name TEXT, detail TEXT);"
                 "INSERT INTO events VALUES(1,'old-event','kept')");
@@ -425,7 +432,8 @@ static int step_keep(Database *d) {
 }
 
 static int step_add_column(Database *d) {
-        return database_exec(d, "ALTER TABLE resets ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'");
+        return database_exec(d,
+                             "ALTER TABLE resets ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'");
 }
 
 static int step_fail(Database *d) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel calls by which SQLite reaches the disk, slow or failing when a test says so. This program's
- * definitions are found before those of libc. */
+/* The kernel calls by which SQLite reaches the disk, slow or failing when a test says so. This
+ * program's definitions are found before those of libc. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>

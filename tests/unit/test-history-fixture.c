@@ -16,8 +16,9 @@ void fixture_report(void *userdata, int level, const char *message) {
 }
 
 void fixture_open(Fixture *f) {
-        assert_int_equal(
-                store_init(&f->store, f->path, FIXTURE_MAX_SIZE, FIXTURE_BOOT_ID, fixture_report, f), 0);
+        assert_int_equal(store_init(&f->store, f->path, FIXTURE_MAX_SIZE, FIXTURE_BOOT_ID,
+                                    fixture_report, f),
+                         0);
         store_open(&f->store, f->now);
 }
 

@@ -92,7 +92,7 @@ HistoryReset reset_make(unsigned n) {
         char *detail = details[n % ELEMENTSOF(details)];
 
         (void) snprintf(detail, sizeof details[0], "reset number %u", n);
-        return (HistoryReset) {
+        return (HistoryReset){
                 .cause = RESET_CAUSE_HARD,
                 .reason = RESET_REASON_SOFTWARE,
                 .kind = RESET_KIND_HARD,
@@ -102,7 +102,8 @@ HistoryReset reset_make(unsigned n) {
                 .exit_status = -1,
                 .signal = 9,
                 .uptime_usec = 1000 + n,
-                .traceback = (char *) "Traceback (most recent call last):\n  File \"main.py\", line 1, in "
+                .traceback = (char *) "Traceback (most recent call last):\n  File \"main.py\", "
+                                      "line 1, in "
                                       "<module>\nValueError: no\n",
                 .boot_id = "0123456789abcdef0123456789abcdef",
                 .realtime_usec = UINT64_C(1700000000000000) + n * UINT64_C(1000000),
@@ -117,9 +118,10 @@ bool reset_is(const HistoryReset *r, unsigned n) {
         return r->id > 0 && r->cause == e.cause && r->reason == e.reason && r->kind == e.kind &&
                r->run_reason == e.run_reason && r->detail && streq(r->detail, e.detail) &&
                r->stage == e.stage && r->exit_status == e.exit_status && r->signal == e.signal &&
-               r->uptime_usec == e.uptime_usec && r->traceback && streq(r->traceback, e.traceback) &&
-               streq(r->boot_id, e.boot_id) && r->realtime_usec == e.realtime_usec &&
-               r->clock_synced == e.clock_synced && r->boottime_usec == e.boottime_usec;
+               r->uptime_usec == e.uptime_usec && r->traceback &&
+               streq(r->traceback, e.traceback) && streq(r->boot_id, e.boot_id) &&
+               r->realtime_usec == e.realtime_usec && r->clock_synced == e.clock_synced &&
+               r->boottime_usec == e.boottime_usec;
 }
 
 size_t offline_resets(const char *path, HistoryReset **ret) {
@@ -147,7 +149,8 @@ void run_unprivileged(void (*f)(void *userdata), void *userdata) {
 
         assert_true(pid >= 0);
         if (pid == 0) {
-                if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
+                if (geteuid() == 0 &&
+                    (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0))
                         _exit(1);
                 fail_by_abort();
                 f(userdata);
@@ -162,7 +165,8 @@ bool run_on_tmpfs(const char *dir, const char *options, void (*f)(void *userdata
 
         assert_true(pid >= 0);
         if (pid == 0) {
-                if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+                if (unshare(CLONE_NEWNS) < 0 ||
+                    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
                     mount("tmpfs", dir, "tmpfs", 0, options) < 0)
                         _exit(77);
                 fail_by_abort();

@@ -66,8 +66,8 @@ static void run_daemon(int fd, bool live_on) {
                 if (history_add_reset(h, &r, on_daemon_done, &left) < 0)
                         abort();
         }
-        if (history_add_event(h, "some-event", "detail") < 0 || history_count(h, "some-counter", 3) < 0 ||
-            history_count(h, "some-counter", 4) < 0)
+        if (history_add_event(h, "some-event", "detail") < 0 ||
+            history_count(h, "some-counter", 3) < 0 || history_count(h, "some-counter", 4) < 0)
                 abort();
         while (left > 0)
                 if (sd_event_run(event, UINT64_MAX) < 0)
@@ -226,7 +226,8 @@ static void read_without_rights(void *userdata) {
 }
 
 static void test_errors(void **state) {
-        char *garbage = path_in(dir, "garbage"), *other = path_in(dir, "other"), *fifo = path_in(dir, "fifo");
+        char *garbage = path_in(dir, "garbage"), *other = path_in(dir, "other"),
+             *fifo = path_in(dir, "fifo");
         char *empty = path_in(dir, "empty");
 
         assert_int_equal(read_error(path), -ENOENT);

@@ -10,7 +10,8 @@
 
 static void test_copy_bounds_texts(void **state) {
         char detail[2000], *traceback = malloc(100001);
-        HistoryReset r = { .cause = RESET_CAUSE_HARD, .detail = detail, .traceback = traceback }, copy;
+        HistoryReset r = { .cause = RESET_CAUSE_HARD, .detail = detail, .traceback = traceback },
+                     copy;
 
         memset(detail, 'x', sizeof detail);
         detail[sizeof detail - 1] = '\0';
@@ -28,7 +29,8 @@ static void test_copy_bounds_texts(void **state) {
 }
 
 static void test_copy_sanitises(void **state) {
-        HistoryReset r = { .detail = (char *) "a\x1b[2J\xff\n", .traceback = (char *) "l1\nl2\x07\xc3" };
+        HistoryReset r = { .detail = (char *) "a\x1b[2J\xff\n",
+                           .traceback = (char *) "l1\nl2\x07\xc3" };
         HistoryReset copy;
 
         (void) strcpy(r.boot_id, "not a boot id");
@@ -72,7 +74,8 @@ static void test_copy_of_garbage(void **state) {
 
 static void test_names(void **state) {
         static const char *const good[] = { "a", "daemon-start", "x1-2", "history-set-aside" };
-        static const char *const bad[] = { "", "-a", "a-", "a--b", "1a", "A", "a_b", "a b", "\xc3\xa4" };
+        static const char *const bad[] = { "",  "-a",  "a-",  "a--b",    "1a",
+                                           "A", "a_b", "a b", "\xc3\xa4" };
         char name[HISTORY_NAME_MAX + 2];
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)

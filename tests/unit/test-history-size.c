@@ -60,7 +60,8 @@ static void test_shrinks(void **state) {
                 (void) fixture_add(f, i);
         store_close(&f->store, f->now);
         assert_true(bytes_in(f) > 350 * 1024);
-        assert_int_equal(store_init(&f->store, f->path, 256 * 1024, FIXTURE_BOOT_ID, fixture_report, f), 0);
+        assert_int_equal(
+                store_init(&f->store, f->path, 256 * 1024, FIXTURE_BOOT_ID, fixture_report, f), 0);
         store_open(&f->store, f->now);
         maintain(f);
         store_close(&f->store, f->now);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The history as the daemon uses it, on bad days: the disk is slow, hangs, is full, is not there, or the
- * power goes away. src/history/history.c, writer*.c. */
+/* The history as the daemon uses it, on bad days: the disk is slow, hangs, is full, is not there,
+ * or the power goes away. src/history/history.c, writer*.c. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,8 @@ static void test_slow_fsync_does_not_delay_the_loop(void **state) {
         fault_fsync_delay(400 * USEC_PER_MSEC);
         start = now_usec(CLOCK_MONOTONIC);
         t = (Tick) { .last = start };
-        assert_true(sd_event_add_time(f->event, &timer, CLOCK_MONOTONIC, start, 1, on_tick, &t) >= 0);
+        assert_true(sd_event_add_time(f->event, &timer, CLOCK_MONOTONIC, start, 1, on_tick, &t) >=
+                    0);
         assert_true(sd_event_source_set_enabled(timer, SD_EVENT_ON) >= 0);
         for (unsigned i = 2; i <= 4; i++) {
                 board_add(f, i, &d);
@@ -147,7 +148,8 @@ static void test_stuck_disk_does_not_stop_the_end(void **state) {
         fault_fsync_block(true);
         board_add(f, 2, &d);
         board_add(f, 3, &d);
-        assert_int_equal(history_query(f->history, &(HistoryQuery) { .limit = 1 }, on_answer, &a), 0);
+        assert_int_equal(history_query(f->history, &(HistoryQuery) { .limit = 1 }, on_answer, &a),
+                         0);
         start = now_usec(CLOCK_MONOTONIC);
         f->history = history_free(f->history, 200 * USEC_PER_MSEC);
         assert_in_range(now_usec(CLOCK_MONOTONIC) - start, 150 * USEC_PER_MSEC, 5 * USEC_PER_SEC);
@@ -260,7 +262,8 @@ static void run_endless(const char *path, int fd) {
         sd_event *event;
 
         /* A small file: pruning and checkpoints are among what is interrupted. */
-        if (sd_event_new(&event) < 0 || history_new(&e.history, event, path, 256 * 1024, NULL, NULL) < 0)
+        if (sd_event_new(&event) < 0 ||
+            history_new(&e.history, event, path, 256 * 1024, NULL, NULL) < 0)
                 _exit(1);
         on_endless(&e, 0);
         on_endless(&e, 0);

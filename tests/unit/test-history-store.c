@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Disk, memory and the way between them, on real files: src/history/store.c and what is below it. */
+/* Disk, memory and the way between them, on real files: src/history/store.c and below. */
 #include "history/store.h"
 
 #include <signal.h>
@@ -78,7 +78,8 @@ static void test_query(void **state) {
         for (unsigned i = 1; i <= 20; i++)
                 (void) fixture_add(f, i);
 
-#define QUERY(...) assert_int_equal(store_query(&f->store, &(HistoryQuery) { __VA_ARGS__ }, &r, &n, f->now), 0)
+#define QUERY(...)                                                                                 \
+        assert_int_equal(store_query(&f->store, &(HistoryQuery) { __VA_ARGS__ }, &r, &n, f->now), 0)
         QUERY(.limit = 5);
         assert_int_equal(n, 5);
         assert_true(reset_is(&r[0], 20) && reset_is(&r[4], 16));
@@ -109,7 +110,8 @@ static void test_query(void **state) {
 /* ---- the disk fails ---- */
 
 /* Whatever call fails and however: no reset is lost or doubled, in the end all are on the disk. */
-static void fail_everywhere(Fixture *f, void (*fault)(unsigned n, int error, unsigned times), int error) {
+static void fail_everywhere(Fixture *f, void (*fault)(unsigned n, int error, unsigned times),
+                            int error) {
         unsigned n_hit = 0;
 
         for (unsigned k = 0; k < 40; k++) {
@@ -162,7 +164,8 @@ static void test_goes_to_memory_and_back(void **state) {
         assert_state(f, "the disk is full");
 
         /* What the file still tells is told too. */
-        assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 100 }, &r, &n, f->now), 0);
+        assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 100 }, &r, &n, f->now),
+                         0);
         assert_int_equal(n, 6);
         for (unsigned i = 0; i < n; i++)
                 assert_true(reset_is(&r[i], 6 - i));
@@ -263,7 +266,8 @@ static void test_memory_is_bounded(void **state) {
         assert_non_null(strstr(f->last_report, "directory does not exist"));
         for (unsigned i = 1; i <= 2 * STORE_MEMORY_ROWS; i++)
                 assert_int_equal(fixture_add(f, i), i);
-        assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 1000 }, &r, &n, f->now), 0);
+        assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 1000 }, &r, &n, f->now),
+                         0);
         assert_int_equal(n, STORE_MEMORY_ROWS);
         assert_true(reset_is(&r[0], 2 * STORE_MEMORY_ROWS));
         (void) history_resets_free(r, n);

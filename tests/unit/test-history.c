@@ -72,7 +72,8 @@ static void test_bad_arguments(void **state) {
         assert_int_equal(history_add_event(f->history, NULL, NULL), -EINVAL);
         assert_int_equal(history_count(f->history, "", 1), -EINVAL);
         assert_int_equal(history_mark_late(f->history, 0), -EINVAL);
-        assert_int_equal(history_query(f->history, &(HistoryQuery) { .id = -1 }, on_answer, NULL), -EINVAL);
+        assert_int_equal(history_query(f->history, &(HistoryQuery) { .id = -1 }, on_answer, NULL),
+                         -EINVAL);
         assert_null(history_free(NULL, 0));
 }
 
@@ -80,7 +81,8 @@ static void test_without_callbacks(void **state) {
         Board *f = *state;
         HistoryReset r = reset_make(1), *rows;
 
-        assert_int_equal(history_new(&f->history, f->event, f->path, FIXTURE_MAX_SIZE, NULL, NULL), 0);
+        assert_int_equal(history_new(&f->history, f->event, f->path, FIXTURE_MAX_SIZE, NULL, NULL),
+                         0);
         assert_int_equal(history_add_reset(f->history, &r, NULL, NULL), 0);
         board_close(f);
         assert_int_equal(offline_resets(f->path, &rows), 1);
@@ -228,7 +230,8 @@ static void test_written_in_time(void **state) {
 
         fault_clock_ahead(STORM_WRITE_USEC + USEC_PER_SEC);
         {
-                Answer a = board_query(f, 1); /* wakes the thread, which the clock of the test does not */
+                Answer a = board_query(
+                        f, 1); /* wakes the thread, which the clock of the test does not */
 
                 (void) history_resets_free(a.resets, a.n);
         }

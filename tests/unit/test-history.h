@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the history share: temporary directories, resets to store, and a disk that fails
- * when told to. The faults are at the edge: the kernel calls that SQLite makes. */
+/* What the tests of the history share: temporary directories, resets to store, and a disk that
+ * fails when told to. The faults are at the edge: the kernel calls that SQLite makes. */
 #pragma once
 
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* machine.RTC (SPEC 2.6): the VM's wall clock, and memory that outlives every reset but power-on. */
+/* machine.RTC (SPEC 2.6): the VM's wall clock, and memory that outlives every reset but
+ * power-on. */
 #include "util/macros.h"
 
 #include "board/board.h"
@@ -15,7 +16,8 @@
 
 static const mp_obj_base_t rtc = { &machine_rtc_type };
 
-static mp_obj_t rtc_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+static mp_obj_t rtc_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw,
+                             const mp_obj_t *args) {
         mp_arg_check_num(n_args, n_kw, 0, 0, false);
         return MP_OBJ_FROM_PTR(&rtc);
 }
@@ -44,13 +46,14 @@ static mp_int_t field(mp_obj_t value, mp_int_t min, mp_int_t max) {
 
 /* at: where in the tuple hours, minutes, seconds and microseconds begin. */
 static void rtc_set(mp_obj_t tuple, size_t at) {
-        mp_int_t year, month, day, seconds_of_day, usec;
+        mp_int_t year, month, day, days, seconds_of_day, usec;
         mp_obj_t *items;
 
         mp_obj_get_array_fixed_n(tuple, 8, &items);
         year = field(items[0], YEAR_MIN, YEAR_MAX);
         month = field(items[1], 1, 12);
-        day = field(items[2], 1, (mp_int_t) timeutils_days_in_month((mp_uint_t) year, (mp_uint_t) month));
+        days = (mp_int_t) timeutils_days_in_month((mp_uint_t) year, (mp_uint_t) month);
+        day = field(items[2], 1, days);
         seconds_of_day = field(items[at], 0, 23) * 3600 + field(items[at + 1], 0, 59) * 60 +
                          field(items[at + 2], 0, 59);
         usec = field(items[at + 3], 0, 999999);
@@ -58,8 +61,8 @@ static void rtc_set(mp_obj_t tuple, size_t at) {
                            seconds_of_day) * 1000000 + usec);
 }
 
-/* datetime([(year, month, day, weekday, hours, minutes, seconds, microseconds)]): the weekday is not
- * looked at. */
+/* datetime([(year, month, day, weekday, hours, minutes, seconds, microseconds)]): the weekday is
+ * not looked at. */
 static mp_obj_t rtc_datetime(size_t n_args, const mp_obj_t *args) {
         if (n_args == 1)
                 return rtc_get();
@@ -68,7 +71,8 @@ static mp_obj_t rtc_datetime(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(rtc_datetime_obj, 1, 2, rtc_datetime);
 
-/* init((year, month, day, hours, minutes, seconds, microseconds, tzinfo)): the esp32 port's order. */
+/* init((year, month, day, hours, minutes, seconds, microseconds, tzinfo)): the esp32 port's
+ * order. */
 static mp_obj_t rtc_init(mp_obj_t self_in, mp_obj_t tuple) {
         rtc_set(tuple, 3);
         return mp_const_none;

@@ -32,8 +32,8 @@ static int64_t sleep_nsec(mp_obj_t time) {
         return (int64_t) ms < INT64_MAX / 1000000 ? (int64_t) ms * 1000000 : VM_SLEEP_FOREVER;
 }
 
-/* All state is kept; only the program stops. Without a time it sleeps until something happens: a key, a
- * callback, Ctrl-C. */
+/* All state is kept; only the program stops. Without a time it sleeps until something happens: a
+ * key, a callback, Ctrl-C. */
 void machine_lightsleep_for(mp_obj_t time) {
         if (time != MP_OBJ_NULL && time != mp_const_none) {
                 vm_delay(sleep_nsec(time));

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Becomes another program and says on descriptor 2 when: the moment of exec(2), taken the same way
+ * for every program that the benchmark compares.
+ *
+ *   exec-stamp PROGRAM [ARGUMENT...]
+ *   exec-stamp                         becomes the mpyd-board beside it, without arguments
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int main(int argc, char *argv[]) {
+        char path[4096];
+        char *board[] = { (char *) "mpyd-board", NULL };
+        char **args = argc > 1 ? argv + 1 : board;
+        struct timespec t;
+
+        if (argc > 1)
+                (void) snprintf(path, sizeof path, "%s", argv[1]);
+        else {
+                ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "mpyd-board");
+                char *slash;
+
+                if (n <= 0)
+                        return 126;
+                path[n] = '\0';
+                slash = strrchr(path, '/');
+                if (!slash)
+                        return 126;
+                (void) snprintf(slash + 1, sizeof "mpyd-board", "mpyd-board");
+        }
+
+        (void) clock_gettime(CLOCK_REALTIME, &t);
+        (void) dprintf(STDERR_FILENO, "@exec %" PRId64 "\n",
+                       (int64_t) t.tv_sec * INT64_C(1000000000) + t.tv_nsec);
+        (void) execv(path, args);
+        perror(path);
+        return 127;
+}

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The console: noise on the pty, one user at a time, users that do not read."""
+import os
+import random
+import time
+
+import pytest
+
+from mpydtest import ControlError, Repl, timeout
+
+LINES = 20000
+PRINTER = ("import time\n"
+           f"for i in range({LINES}): print('line', i, 'x' * 80)\n"
+           "open('/done', 'w').close()\n")
+
+
+def test_noise_on_the_pty_is_survived(board):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    r = random.Random(seed)
+    repl = board.open_repl()
+    for _ in range(30):
+        repl.write(r.randbytes(2000))
+        repl.read_for(0.01)
+    repl.buffer = b""
+    repl.write(b"\x04" * 3)  # out of whatever the noise has begun
+    board.hard_reset()
+    board.wait_state("idle")
+    repl.read_for(0.2)
+    repl.sync()
+    assert board.get("Crashes") == 0
+
+
+def test_over_long_line_is_survived(board):
+    repl = board.friendly()
+    repl.enter_raw()
+    repl.write(b"x = '" + b"a" * (2 << 20) + b"'\x04", timeout=60)
+    repl.read_until(b"\x04>", timeout=60)
+    assert repl.exec_raw("print(len(x))") == (f"{2 << 20}\r\n", "")
+    repl.leave_raw()
+    repl.write(b"y = '" + b"b" * 5000 + b"'\r", timeout=60)
+    repl.sync()
+    assert repl.line("len(y)") == "5000\r\n"
+
+
+def test_typing_into_a_program_that_does_not_read(boards):
+    b = boards({"main.py": "while True: pass\n"})
+    b.wait_stage("main.py")
+    repl = b.open_repl()
+    os.set_blocking(repl.fd, False)
+    sent = 0
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            sent += os.write(repl.fd, b"z" * 4096)
+        except BlockingIOError:
+            time.sleep(0.01)
+    rss = b.memory()[0]
+    assert rss < 64 << 20
+    b.control.properties()  # the supervisor answers
+    # Ctrl-C is not stuck behind what was typed: it comes by the other way.
+    b.control.interrupt()
+    b.wait_stage("repl")
+
+
+def test_pty_client_keeps_sessions_out(board):
+    repl = board.friendly()
+    holder = board.get("ConsoleHolder")
+    assert f"(pid {os.getpid()})" in holder
+    with pytest.raises(ControlError) as e:
+        board.control.open_console("second")
+    assert e.value.name == "org.mpyd1.Error.ConsoleBusy"
+    assert holder in e.value.message
+    assert repl.line("1 + 1") == "2\r\n"
+
+
+def test_session_keeps_sessions_out_until_it_leaves(board):
+    first = board.open_session("first")
+    first.sync()
+    first.line("kept = 1")
+    assert board.get("ConsoleHolder").startswith("first (pid ")
+    with pytest.raises(ControlError) as e:
+        board.control.open_console("second")
+    assert "first (pid " in e.value.message
+    first.close()
+    board.wait(lambda p: p["ConsoleHolder"] == "")
+    second = board.open_session("second")
+    second.sync()
+    assert second.line("kept") == "1\r\n"
+
+
+def test_take_over_from_a_session(board):
+    first = board.open_session("first")
+    first.sync()
+    second = board.open_session("second", take_over=True)
+    second.sync()
+    said = first.buffer
+    with pytest.raises(EOFError):
+        while True:
+            first.fill(time.monotonic() + timeout(10))
+            said = first.buffer
+    assert b"second (pid " in said and b"took over the REPL" in said
+    assert second.line("2 + 2") == "4\r\n"
+
+
+def test_take_over_from_the_pty_and_back(board):
+    pty = board.friendly()
+    session = board.open_session("other", take_over=True)
+    pty.read_until(b"took over the REPL")
+    session.sync()
+    pty.write(b"typed = 1\r")
+    text = pty.read_until(b"is not read.")
+    assert b"in use by other (pid " in text
+    assert "NameError" in session.line("typed")
+    session.write(b"print('for the session only')\r")
+    session.read_until(b"\nfor the session only\r\n")
+    assert b"for the session only" not in pty.read_for(0.2)
+    session.close()
+    board.wait(lambda p: p["ConsoleHolder"] != "" and "other" not in p["ConsoleHolder"])
+    pty.sync()
+    assert pty.line("3 + 3") == "6\r\n"
+
+
+def test_client_that_opens_later_is_told(board):
+    session = board.open_session("first")
+    session.sync()
+    with Repl.open(board.repl_path()) as pty:
+        pty.write(b"x")
+        assert b"in use by first (pid " in pty.read_until(b"is not read.")
+        session.write(b"\x04")
+        session.read_until(b"MPY: soft reboot\r\n")
+        session.sync()
+        assert board.get("ConsoleHolder").startswith("first")
+
+
+@pytest.mark.parametrize("by", ["pty", "session"])
+def test_user_that_does_not_read_does_not_stop_the_board(boards, by):
+    b = boards({"go.py": PRINTER}, config={"console": {"stall-timeout": "200ms"}})
+    if by == "pty":
+        repl = b.friendly()
+    else:
+        b.wait_state("idle")
+        repl = b.open_session()
+        repl.sync()
+    start = time.monotonic()
+    repl.write(b"import go\r")
+    while not (b.flash / "done").exists():
+        assert time.monotonic() - start < timeout(30), b.log
+        time.sleep(0.02)
+    b.wait_log("does not read")
+    b.control.properties()
+    # Once the user reads again it gets the newest, and the REPL works.
+    repl.read_for(0.5)
+    repl.sync()
+    assert repl.line("1 + 1") == "2\r\n"
+
+
+def test_reading_user_gets_every_byte(board):
+    repl = board.raw()
+    out, error = repl.exec_raw(f"for i in range({LINES}): print('line', i)", timeout=60)
+    assert error == ""
+    assert out == "".join(f"line {i}\r\n" for i in range(LINES))
+
+
+def test_without_a_user_nothing_waits(boards):
+    b = boards({"main.py": PRINTER})
+    b.wait_state("idle", timeout=30)
+    assert (b.flash / "done").exists()
+    assert b.log_count("main.py[") > 0
+
+
+def test_what_the_last_client_left_is_not_for_the_next(board):
+    repl = board.friendly()
+    repl.write(b"print('secret' * 3)\r")
+    board.wait(lambda p: True)
+    time.sleep(0.1)
+    repl.close()
+    board.wait(lambda p: p["ConsoleHolder"] == "")
+    repl = board.open_repl()
+    assert b"secret" not in repl.read_for(0.2)
+    repl.sync()
+
+
+def test_script_output_is_in_the_journal_and_repl_traffic_is_not(boards):
+    b = boards({"boot.py": "print('said by boot')\n", "main.py": "print('said by main')\n"})
+    repl = b.friendly()
+    repl.line("print('typed at the prompt')")
+    repl.soft_reset()
+    lines = [(ident, text) for _, _, ident, text in b.control.log()]
+    assert lines.count(("boot.py", "said by boot")) == 2
+    assert lines.count(("main.py", "said by main")) == 2
+    assert "typed at the prompt" not in b.log
+    assert "MicroPython v" not in b.log

@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: MIT
+"""mpyctl against the real mpyd and the real board: each verb, its exit codes, its terminal."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from mpydtest import Board, mpyctl_program, timeout
+
+OK, EXCEPTION, NOT_RUNNING, BUSY, NO_BOARD, LOST, RESET, NOT_FOUND = 0, 1, 3, 5, 6, 7, 8, 9
+USAGE, TIME_IS_UP, INTERRUPTED = 64, 124, 130
+TIMEOUT = timeout(20)
+
+
+def command(board, *args):
+    return [str(mpyctl_program()), "--run-dir", str(board.run_dir),
+            "--state-dir", str(board.state_dir), *args]
+
+
+def ctl(board, *args, code=OK, stdin=""):
+    """Runs mpyctl to its end; (stdout, stderr)."""
+    p = board.ctl(*args, check=False, text=stdin)
+    assert p.returncode == code, f"{args}: {p.returncode}\n{p.stdout}\n{p.stderr}"
+    return p.stdout, p.stderr
+
+
+def status(board):
+    return json.loads(ctl(board, "--json", "status")[0])
+
+
+STARTED = []  # for the clean-up after a test that failed
+
+
+class Popen(subprocess.Popen):
+    """mpyctl with pipes."""
+
+    def __init__(self, board, *args):
+        super().__init__(command(board, *args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+        STARTED.append(self)
+
+    def clean_up(self):
+        if self.poll() is None:
+            self.kill()
+        self.wait()
+        self.stdout.close()
+        self.stderr.close()
+
+
+def read_until(process, what):
+    end = time.monotonic() + TIMEOUT
+    text = b""
+    while what not in text:
+        left = end - time.monotonic()
+        assert left > 0 and select.select([process.stdout], [], [], left)[0], text
+        data = os.read(process.stdout.fileno(), 65536)
+        assert data, text
+        text += data
+
+
+class Screen:
+    """mpyctl on a terminal."""
+
+    def __init__(self, board, *args, columns=80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.environ.pop("COLUMNS", None)
+            os.environ.pop("NO_COLOR", None)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            os.execv(mpyctl_program(), command(board, *args))
+        self.text = b""
+        STARTED.append(self)
+
+    def until(self, what):
+        end = time.monotonic() + TIMEOUT
+        while what not in self.text:
+            left = end - time.monotonic()
+            assert left > 0 and select.select([self.fd], [], [], left)[0], self.text
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                data = b""
+            assert data, self.text
+            self.text += data
+        at = self.text.index(what) + len(what)
+        before, self.text = self.text[:at], self.text[at:]
+        return before
+
+    def type(self, data):
+        os.write(self.fd, data)
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def end(self):
+        """The exit code, negative for a signal. The terminal's last output is in text."""
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
+            if select.select([self.fd], [], [], 0.02)[0]:
+                try:
+                    self.text += os.read(self.fd, 65536)
+                except OSError:
+                    pass
+            pid, code = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(code)
+        raise TimeoutError("mpyctl did not end")
+
+    def clean_up(self):
+        try:
+            if os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            pass
+        os.close(self.fd)
+
+
+def clean_up():
+    while STARTED:
+        STARTED.pop().clean_up()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with Board() as b:
+        yield b
+
+
+@pytest.fixture
+def board(shared):
+    """One daemon for all that leave it as it was: at its prompt, nobody at the REPL."""
+    shared.wait(lambda p: p["State"] == "idle" and not p["ConsoleHolder"])
+    yield shared
+    clean_up()
+
+
+@pytest.fixture
+def own(boards):
+    """A daemon that a test may stop."""
+    b = boards()
+    b.wait_state("idle")
+    yield b
+    clean_up()
+
+
+# ---- eval and exec ----
+
+def test_eval(board):
+    assert ctl(board, "eval", "2**100")[0] == f"{2**100}\n"
+    assert ctl(board, "eval", "'ä\\n' + chr(0x20ac)")[0] == "'\\xe4\\n\\u20ac'\n"
+    assert ctl(board, "eval", "--", "-1")[0] == "-1\n"
+
+
+def test_eval_json(board):
+    r = json.loads(ctl(board, "--json", "eval", "print('p') or {'a': [1, 2.5, None, 'ä']}")[0])
+    assert r["ok"] and r["value"] == {"a": [1, 2.5, None, "ä"]} and r["printed"] == "p\n"
+    r = json.loads(ctl(board, "--json", "eval", "object()")[0])
+    assert r["ok"] and r["repr"].startswith("<object") and "value" not in r
+    r = json.loads(ctl(board, "--json", "eval", "1/0", code=EXCEPTION)[0])
+    assert not r["ok"] and "ZeroDivisionError" in r["error"]
+
+
+def test_eval_cannot_be_left(board):
+    _, err = ctl(board, "eval", "1) or print(2", code=EXCEPTION)
+    assert "SyntaxError" in err
+
+
+def test_exec_output_and_exceptions(board):
+    out, err = ctl(board, "exec", "print('a')\nprint('b')")
+    assert (out, err) == ("a\nb\n", "")
+    out, err = ctl(board, "exec", "print('a'); oops", code=EXCEPTION)
+    assert out == "a\n" and "NameError" in err and "\r" not in err
+    _, err = ctl(board, "exec", "def f(:\n", code=EXCEPTION)
+    assert "SyntaxError" in err
+
+
+def test_exec_binary(board):
+    code = "import sys\nsys.stdout.buffer.write(bytes(x for x in range(256) if x != 4))"
+    p = subprocess.run(command(board, "exec", "--binary", code),
+                       capture_output=True, timeout=TIMEOUT)
+    assert p.returncode == OK and p.stdout == bytes(x for x in range(256) if x != 4)
+
+
+def test_exec_large_from_stdin(board):
+    code = "n = 0\n" + "n += 1  # äöü\n" * 5000 + "print(n)\n"
+    assert ctl(board, "exec", "-", stdin=code)[0] == "5000\n"
+
+
+def test_exec_streams(board):
+    p = Popen(board, "exec", "import time\nprint('first')\ntime.sleep(30)")
+    assert p.stdout.readline() == b"first\n"
+    p.send_signal(signal.SIGINT)
+    assert p.wait(TIMEOUT) == INTERRUPTED
+    assert b"KeyboardInterrupt" in p.stderr.read()
+    board.wait_state("idle")
+    assert ctl(board, "eval", "--resume", "1")[0] == "1\n"
+
+
+def test_resume_keeps_the_vm_and_a_soft_reset_does_not(board):
+    ctl(board, "exec", "kept = 42")
+    assert ctl(board, "eval", "--resume", "kept")[0] == "42\n"
+    _, err = ctl(board, "eval", "kept", code=EXCEPTION)
+    assert "NameError" in err
+
+
+def test_timeout(board):
+    _, err = ctl(board, "exec", "--timeout", "300ms", "while True: pass", code=TIME_IS_UP)
+    assert "Time is up" in err and "KeyboardInterrupt" in err
+    assert ctl(board, "eval", "--resume", "1")[0] == "1\n"
+
+
+def test_system_exit_is_no_error(board):
+    out, _ = ctl(board, "exec", "import sys\nprint('bye')\nsys.exit(3)")
+    assert out == "bye\n"
+    assert ctl(board, "eval", "--resume", "1")[0] == "1\n"
+
+
+def test_reset_by_the_code(board):
+    out, err = ctl(board, "exec", "import machine\nprint('going')\nmachine.reset()", code=RESET)
+    assert out.startswith("going\n") and "machine.reset()" in err
+
+
+def test_deep_sleep_of_the_code(board):
+    _, err = ctl(board, "exec", "import machine\nmachine.deepsleep(60000)", code=RESET)
+    assert "deep-sleep" in err
+    assert "in deep sleep, the next boot in" in ctl(board, "status")[0]
+    ctl(board, "eval", "1", code=NO_BOARD)
+    ctl(board, "interrupt", code=NO_BOARD)
+    ctl(board, "reset")
+
+
+def test_reset_from_outside(board):
+    p = Popen(board, "exec", "print('x')\nwhile True: pass")
+    assert p.stdout.readline() == b"x\n"
+    ctl(board, "reset")
+    assert p.wait(TIMEOUT) == RESET
+    assert b"was reset" in p.stderr.read()
+
+
+def test_program_that_ignores_ctrl_c(board):
+    p = Popen(board, "exec", "--timeout", "200ms",
+              "import time\nprint('x')\nend = time.time() + 60\n"
+              "while time.time() < end:\n try:\n  time.sleep(1)\n except: pass")
+    assert p.wait(TIMEOUT) == TIME_IS_UP
+    err = p.stderr.read()
+    assert b"does not stop" in err and b"mpyctl reset" in err
+    ctl(board, "reset")
+
+
+def test_reader_goes_away(board):
+    p = Popen(board, "exec", "import time\nprint('x')\nwhile True: time.sleep(1)")
+    assert p.stdout.readline() == b"x\n"
+    p.stdout.close()
+    assert p.wait(TIMEOUT) == 128 + signal.SIGPIPE
+    assert ctl(board, "eval", "--resume", "1")[0] == "1\n"
+
+
+# ---- the REPL's users ----
+
+def test_busy_and_take_over(board):
+    p = Popen(board, "exec", "print('x')\nwhile True: pass")
+    assert p.stdout.readline() == b"x\n"
+    _, err = ctl(board, "eval", "1", code=BUSY)
+    assert "mpyctl exec" in err and "--take-over" in err
+    assert "mpyctl exec" in ctl(board, "status")[0]
+    assert ctl(board, "eval", "--take-over", "7")[0] == "7\n"
+    assert p.wait(TIMEOUT) == LOST
+
+
+def test_restart_runs_main(own):
+    own.put({"main.py": "print('main ran'); import time; time.sleep(60)"})
+    ctl(own, "eval", "1")
+    own.wait_state("idle")  # main.py did not run: the reset came from the raw REPL
+    ctl(own, "eval", "--restart", "1")
+    own.wait_state("running")
+    ctl(own, "interrupt")
+    own.wait_state("idle")
+
+
+def test_repl_piped(board):
+    out, err = ctl(board, "repl", stdin="for i in range(2):\n    print('n', i)\n\nprint('end')\n")
+    assert "n 0\nn 1\n" in out and "end\n>>> " in out and err == ""
+    assert "Error" not in out
+    _, err = ctl(board, "repl", stdin="'ü'\n")
+    assert "mpyctl exec -" in err
+
+
+def test_repl_terminal(board):
+    s = Screen(board, "repl")
+    assert b"Ctrl-] leaves" in s.until(b"prompt.")
+    s.until(b"\x1b[?2004h")
+    assert not s.echoes()
+    s.type(b"\x03")
+    s.until(b">>> ")
+    s.type(b"print('gre' + 'en')\r")
+    s.until(b"\r\ngreen\r\n>>> ")
+    # a paste keeps its indentation
+    s.type(b"\x1b[200~for i in range(2):\r    if i:\r        print('pas' + 'ted')\r\x1b[201~")
+    s.until(b"\r\npasted\r\n>>> ")
+    s.type("\x1b[200~print('gr' + 'ü' + 'n')\r\x1b[201~".encode())
+    s.until("\r\ngrün\r\n>>> ".encode())
+    # the window's size is nobody's business
+    os.kill(s.pid, signal.SIGWINCH)
+    # over a soft and a hard reset
+    s.type(b"\x04")
+    s.until(b"soft reboot\r\n")
+    s.until(b">>> ")
+    ctl(board, "reset")
+    s.until(b">>> ")
+    s.type(b"print('al' + 'ive')\r")
+    s.until(b"alive\r\n>>> ")
+    s.type(b"\x1d")
+    assert s.end() == OK
+    assert b"\x1b[?2004l" in s.text
+    assert status(board)["console_holder"] == ""
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV])
+def test_repl_restores_the_terminal(board, sig):
+    s = Screen(board, "repl")
+    s.until(b"\x1b[?2004h")
+    assert not s.echoes()
+    os.kill(s.pid, sig)
+    assert s.end() == -sig
+    assert b"\x1b[?2004l" in s.text
+    assert s.echoes()
+
+
+def test_repl_taken_over(board):
+    s = Screen(board, "repl")
+    s.until(b"\x1b[?2004h")
+    ctl(board, "eval", "--take-over", "1")
+    assert s.end() == LOST
+    assert b"taken over" in s.text
+
+
+def test_repl_when_mpyd_stops(own):
+    s = Screen(own, "repl")
+    s.until(b"\x1b[?2004h")
+    assert own.stop() == 0
+    assert s.end() == LOST
+    assert b"mpyd has stopped" in s.text
+
+
+# ---- status, reset, history, log ----
+
+def test_status(board):
+    out, _ = ctl(board, "status")
+    assert out.startswith(("●", "*")) and "idle at the REPL" in out and "\x1b" not in out
+    for label in ("Board:", "Last reset:", "Resets:", "REPL:", "History: ok", "Files:"):
+        assert label in out
+    s = status(board)
+    assert s["running"] and s["state"] == "idle" and s["stage"] == "repl" and s["board_pid"] > 0
+
+
+def test_status_offline(own):
+    ctl(own, "reset")
+    assert own.stop() == 0
+    out, _ = ctl(own, "status", code=NOT_RUNNING)
+    assert "not running" in out and "Last reset:" in out and "make run" in out
+    s = json.loads(ctl(own, "--json", "status", code=NOT_RUNNING)[0])
+    assert not s["running"] and s["last_reset_record"]["cause"] == "HARD_RESET"
+
+
+def test_reset(board):
+    before = status(board)
+    out, _ = ctl(board, "reset")
+    assert "HARD_RESET" in out
+    board.wait_state("idle")
+    middle = status(board)
+    assert middle["board_pid"] != before["board_pid"]
+    assert middle["hard_resets"] == before["hard_resets"] + 1
+    out, _ = ctl(board, "reset", "--soft")
+    assert "SOFT_RESET" in out
+    board.wait_state("idle")
+    assert status(board)["soft_resets"] == middle["soft_resets"] + 1
+    assert "mpyctl" in status(board)["last_reset"]
+
+
+def test_history(own):
+    own.put({"main.py": "raise ValueError('compost')"})
+    ctl(own, "reset")
+    own.wait_state("idle")
+    ctl(own, "reset")
+    own.wait_state("idle")
+    live = json.loads(ctl(own, "--json", "history")[0])
+    assert [r["id"] for r in live] == sorted(r["id"] for r in live)
+    assert live[0]["cause"] == "PWRON_RESET" and live[-1]["cause"] == "HARD_RESET"
+    assert "ValueError: compost" in live[-1]["traceback"]
+
+    out, _ = ctl(own, "history")
+    assert "WHY" in out and "hard reset" in out and "ValueError: compost" in out
+    out, _ = ctl(own, "history", "show", str(live[-1]["id"]))
+    assert "Traceback" in out and "machine.HARD_RESET" in out
+    assert ctl(own, "history", "show")[0] == out
+    assert json.loads(ctl(own, "--json", "history", "show", str(live[0]["id"]))[0]) == live[0]
+    assert len(json.loads(ctl(own, "--json", "history", "--limit", "1")[0])) == 1
+    assert json.loads(ctl(own, "--json", "history", "--since", "1h")[0]) == live
+    assert ctl(own, "history", "--since", "now")[0] == ""
+    ctl(own, "history", "show", "99999", code=NOT_FOUND)
+
+    assert own.stop() == 0
+    assert json.loads(ctl(own, "--json", "history")[0]) == live
+    assert "ValueError: compost" in ctl(own, "history", "show")[0]
+
+
+def test_log(own):
+    own.put({"main.py": "print('hello from main')"})
+    ctl(own, "reset")
+    own.wait_state("idle")
+    out, _ = ctl(own, "log")
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
+    assert re.search(rf"^{stamp} main\.py: hello from main$", out, re.M)
+    lines = [json.loads(line) for line in ctl(own, "--json", "log")[0].splitlines()]
+    assert any(x["ident"] == "main.py" and x["message"] == "hello from main" for x in lines)
+    assert len(ctl(own, "log", "-n", "2")[0].splitlines()) == 2
+
+
+def test_log_follows_over_a_restart(own):
+    own.put({"main.py": "print('hello')"})
+    p = Popen(own, "log", "-f", "-n", "0")
+    try:
+        ctl(own, "reset")
+        read_until(p, b"main.py: hello")
+        assert own.stop() == 0
+        own.start()
+        read_until(p, b"main.py: hello")
+    finally:
+        p.terminate()
+        p.wait()
+    assert b"is not running" in p.stderr.read()
+
+
+def test_log_without_mpyd(own):
+    assert own.stop() == 0
+    _, err = ctl(own, "log", code=NOT_RUNNING)
+    assert "not running" in err and "journalctl" in err
+
+
+# ---- how it looks, and what it says about mistakes ----
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_tables_fit_the_terminal(board, columns):
+    s = Screen(board, "history", columns=columns)
+    assert s.end() == OK
+    assert b"\x1b[1m" in s.text
+    for line in re.sub(rb"\x1b\[[0-9]*m", b"", s.text).decode().splitlines():
+        assert len(line) <= columns, line
+
+
+def test_mistakes():
+    def run(*args):
+        nowhere = ["--run-dir", "/nonexistent", "--state-dir", "/nonexistent"]
+        p = subprocess.run([mpyctl_program(), *nowhere, *args], capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL)
+        return p.returncode, p.stdout, p.stderr
+
+    assert run("stauts")[0] == USAGE and "mpyctl status?" in run("stauts")[2]
+    assert run("reset", "--sotf")[0] == USAGE and "--soft?" in run("reset", "--sotf")[2]
+    assert run("history", "--since", "soon")[0] == USAGE
+    assert run("eval", "--timeout", "0", "1")[0] == USAGE
+    assert run("eval", "-1")[2].count("--") > 0
+    for verb in ("reset", "interrupt", "log", "history", "status"):
+        assert run(verb)[0] == NOT_RUNNING
+    for verb in ("eval", "exec"):
+        assert run(verb, "1")[0] == NOT_RUNNING
+    assert run("repl")[0] == NOT_RUNNING
+    for verb in ("status", "repl", "reset", "interrupt", "eval", "exec", "log", "history"):
+        code, out, _ = run(verb, "--help")
+        assert code == OK and f"Usage: mpyctl {verb}" in out and "Examples:" in out \
+            and "Exit codes:" in out
+    assert run("--version")[1].startswith("mpyctl ")
+
+
+def test_other_host_by_ssh(tmp_path):
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor a; do last=$a; done\nprintf "%s\\n" "$*" >&2\n'
+                   f'PATH={mpyctl_program().parent}:$PATH exec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    p = subprocess.run([mpyctl_program(), "-H", "pi@greenhouse", "--run-dir", "/nonexistent dir",
+                        "eval", "it's"], env=env, capture_output=True, text=True,
+                       stdin=subprocess.DEVNULL)
+    assert p.returncode == NOT_RUNNING  # the other side's exit code
+    assert p.stderr.startswith("-- pi@greenhouse mpyctl --run-dir '/nonexistent dir' eval -- ")
+    assert "/nonexistent dir/control" in p.stderr
+    p = subprocess.run([mpyctl_program(), "-H", "-oProxyCommand=x", "status"], env=env,
+                       capture_output=True)
+    assert p.returncode == USAGE

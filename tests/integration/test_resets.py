@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Bad days of a board: programs that do not stop, boards that are killed, storms, sleep; and what the
+history keeps of each end."""
+import os
+import signal
+import time
+
+import pytest
+
+from mpydtest import process_exists, timeout
+
+STOP = {"stop": {"interrupt-timeout": "300ms", "abort-timeout": "300ms"}}
+# Enums of include/mpyd/reset.h, as they are stored.
+PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
+POWER_ON, BROWNOUT, SOFTWARE, DEEP_SLEEP_ALARM, RESET_PIN, WATCHDOG, UNKNOWN = range(7)
+KIND_SOFT, KIND_HARD, KIND_DEEPSLEEP = range(3)
+OFF, BOOT_INTERNAL, BOOT, MAIN, REPL = range(5)
+
+STUBBORN = {
+    # name: (program, SIGKILL is needed)
+    "catches": ("while True:\n    try:\n        while True: pass\n"
+                "    except KeyboardInterrupt: print('caught')\n", False),
+    "bare except": ("while True:\n    try:\n        while True: pass\n    except: print('caught')\n",
+                    False),
+    "except BaseException": ("import time\nwhile True:\n    try: time.sleep(9)\n"
+                             "    except BaseException: print('caught')\n", False),
+    "finally": ("def f():\n    try:\n        while True: pass\n    finally:\n        while True: pass\n"
+                "f()\n", False),
+    "disabled": ("import micropython\nmicropython.kbd_intr(-1)\nwhile True: pass\n", False),
+    "stuck in C": ("print('begins')\nx = 7 ** 20000000\n", True),
+}
+
+
+def wait_begun(b):
+    b.wait_stage("main.py")
+    time.sleep(0.1)  # well into its loop
+
+
+@pytest.mark.parametrize("program", STUBBORN)
+def test_forced_stop(boards, program):
+    source, needs_kill = STUBBORN[program]
+    b = boards({"main.py": source}, config=STOP)
+    wait_begun(b)
+    pid = b.board_pid()
+    start = time.monotonic()
+    b.control.reset("soft")
+    b.wait(lambda p: p["SoftResets"] == 1 and p["Stage"] == "main.py")
+    assert time.monotonic() - start < timeout(5)
+    assert not process_exists(pid)
+    rows = b.wait_history(lambda rows: len(rows) == 2)
+    assert (rows[1]["signal"] == signal.SIGKILL) == needs_kill, rows[1]
+    assert rows[1]["kind"] == KIND_SOFT and rows[1]["cause"] == SOFT
+    assert b.get("Crashes") == 0
+
+
+def test_program_that_obeys_is_not_aborted(boards):
+    b = boards({"main.py": "try:\n    while True: pass\nfinally: open('/cleaned', 'w').close()\n"},
+               config=STOP)
+    wait_begun(b)
+    b.control.reset("soft")
+    b.wait(lambda p: p["SoftResets"] == 1 and p["Stage"] == "main.py")
+    assert (b.flash / "cleaned").exists()
+    assert b.log_count("aborting") == 0
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+def test_stopped_process_is_reset_all_the_same(boards, kind):
+    b = boards({"main.py": "while True: pass\n"}, config=STOP)
+    wait_begun(b)
+    pid = b.board_pid()
+    os.kill(pid, signal.SIGSTOP)
+    counter = "SoftResets" if kind == "soft" else "HardResets"
+    before = b.get(counter)
+    b.control.reset(kind)
+    b.wait(lambda p: p[counter] > before and p["BoardPid"] not in (0, pid))
+    assert not process_exists(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_board_killed_from_outside(boards, number):
+    b = boards({"main.py": "print('runs')\nwhile True: pass\n"})
+    wait_begun(b)
+    pid = b.board_pid()
+    os.kill(pid, number)
+    p = b.wait(lambda p: p["HardResets"] == 2 and p["Stage"] == "main.py" and p["BoardPid"] != pid)
+    assert p["Crashes"] == 1
+    assert p["ResetCause"] == "HARD_RESET" and p["ResetReason"] == "UNKNOWN"
+    rows = b.wait_history(lambda rows: len(rows) == 2)
+    assert rows[1]["signal"] == number and rows[1]["exit_status"] == -1
+    assert rows[1]["stage"] == MAIN and rows[1]["reason"] == UNKNOWN
+    assert signal.Signals(number).name in rows[1]["detail"]
+    assert signal.Signals(number).name in b.ctl("history").stdout
+
+
+def test_history_has_a_row_of_each_kind_of_end(boards):
+    b = boards({"boot.py": "import machine, os\n"
+                           "n = int(open('/n').read()) + 1 if 'n' in os.listdir() else 1\n"
+                           "open('/n', 'w').write(str(n))\n"
+                           "if n == 2: machine.soft_reset()\n",
+                "main.py": "if n == 3: machine.reset()\n"
+                           "if n == 4: machine.deepsleep(100)\n"
+                           "if n == 5: raise ValueError('on purpose')\n"})
+    b.wait_state("idle")                      # 1
+    b.control.reset("soft")                   # 2: boot.py resets softly, 3: main.py hard, 4: sleeps
+    b.wait(lambda p: p["State"] == "idle" and p["ResetCause"] == "DEEPSLEEP_RESET")  # 5: raises
+    repl = b.friendly()
+    repl.write(b"\x04")                       # 6
+    repl.read_until(b"MPY: soft reboot")
+    repl.sync()
+    b.hard_reset()                            # 7
+    os.kill(b.board_pid(), signal.SIGKILL)    # 8
+    b.wait(lambda p: p["Crashes"] == 1 and p["State"] == "idle")
+    repl.close()
+    b.restart()                               # 9
+    b.wait_state("idle")
+    rows = b.wait_history(lambda rows: len(rows) >= 9)
+    told = [(r["cause"], r["reason"], r["kind"], r["stage"]) for r in rows]
+    assert told == [
+        (PWRON, POWER_ON, KIND_HARD, OFF),
+        (SOFT, POWER_ON, KIND_SOFT, REPL),
+        (SOFT, POWER_ON, KIND_SOFT, BOOT),
+        (HARD, SOFTWARE, KIND_HARD, MAIN),
+        (DEEPSLEEP, DEEP_SLEEP_ALARM, KIND_HARD, MAIN),
+        (SOFT, DEEP_SLEEP_ALARM, KIND_SOFT, REPL),
+        (HARD, RESET_PIN, KIND_HARD, REPL),
+        (HARD, UNKNOWN, KIND_HARD, told[7][3]),
+        (HARD, RESET_PIN, KIND_HARD, OFF),
+    ], rows
+    assert "ValueError: on purpose" in rows[5]["traceback"]
+    assert [bool(r["traceback"]) for r in rows] == [False] * 5 + [True] + [False] * 3
+    boot_id = open("/proc/sys/kernel/random/boot_id").read().strip().replace("-", "")
+    for before, row in zip([None, *rows], rows):
+        assert row["boot_id"] == boot_id
+        assert abs(row["realtime_usec"] / 1e6 - time.time()) < timeout(120)
+        assert row["late"] in (0, 1) and row["clock_synced"] in (0, 1)
+        assert not before or row["boottime_usec"] > before["boottime_usec"]
+    assert [r["id"] for r in b.ctl_json("history")] == [r["id"] for r in rows]
+
+
+def test_record_is_durable_before_the_first_line(boards):
+    b = boards({"boot.py": "while True: pass\n"})
+    for n in range(1, 4):
+        b.wait(lambda p: p["HardResets"] == n and p["Stage"] == "boot.py")
+        rows = b.history()  # now, not soon
+        assert len(rows) == n and not rows[-1]["late"]
+        b.control.reset("hard")
+
+
+def test_storm_is_limited_counted_and_visible(boards):
+    b = boards({"main.py": "import machine\nmachine.reset()\n"},
+               config={"reset": {"burst": "5", "rate": "2/s"}})
+    p = b.wait(lambda p: p["ResetsDelayed"] >= 1, what="a reset that is held back")
+    assert 6 <= p["HardResets"] <= 8
+    time.sleep(2)
+    later = b.control.properties()
+    assert 2 <= later["HardResets"] - p["HardResets"] <= 6
+    assert later["ResetsDelayed"] - p["ResetsDelayed"] >= 2
+    b.wait(lambda p: p["State"] == "waiting" and "too fast" in p["Problem"])
+    assert "too fast" in b.ctl("status").stdout
+    # All of them were alike: the history counts them in few rows.
+    total = b.get("HardResets")
+    rows = b.wait_history(lambda rows: sum(1 + r["repeats"] for r in rows) >= total)
+    assert len(rows) <= total
+    # Somebody can still come in between.
+    repl = b.open_repl()
+    (b.flash / "main.py").unlink()
+    b.wait_state("idle")
+    repl.sync()
+
+
+def test_storm_of_soft_resets_is_limited_too(boards):
+    b = boards({"boot.py": "raise SystemExit\n"}, config={"reset": {"burst": "5", "rate": "2/s"}})
+    b.wait(lambda p: p["ResetsDelayed"] >= 2)
+    assert b.get("SoftResets") <= 12
+
+
+def test_tools_at_the_repl_are_not_held_back(boards):
+    b = boards(config={"reset": {"burst": "3", "rate": "1/1min"}})
+    repl = b.friendly()
+    for _ in range(10):
+        repl.soft_reset()
+    for _ in range(10):
+        repl.write(b"import machine; machine.reset()\r")
+        repl.read_until(b"MicroPython v")
+        repl.sync()
+    assert b.get("ResetsDelayed") == 0
+
+
+def test_operators_order_is_not_held_back(boards):
+    b = boards({"main.py": "import machine\nmachine.reset()\n"},
+               config={"reset": {"burst": "1", "rate": "1/1min"}})
+    b.wait_state("waiting")
+    (b.flash / "main.py").unlink()
+    b.ctl("reset")
+    b.wait_state("idle")
+
+
+@pytest.mark.parametrize("wake", ["timer", "mpyctl", "nothing but mpyctl"])
+def test_deep_sleep_wakes(boards, wake):
+    sleep = {"timer": "300", "mpyctl": "60000", "nothing but mpyctl": ""}[wake]
+    b = boards({"main.py": "import machine\n"
+                           "if machine.reset_cause() == machine.PWRON_RESET:\n"
+                           f"    machine.deepsleep({sleep})\n"})
+    p = b.wait_state("deep-sleep")
+    assert p["BoardPid"] == 0
+    assert (p["NextBootBoottime"] != 0) == (wake != "nothing but mpyctl")
+    if wake != "timer":
+        assert "sleep" in b.ctl("status").stdout
+        b.ctl("reset")
+    p = b.wait_state("idle")
+    assert p["ResetCause"] == ("DEEPSLEEP_RESET" if wake == "timer" else "HARD_RESET")
+
+
+def test_interrupt_from_the_control_socket(boards):
+    b = boards({"main.py": "print('begins')\nwhile True: pass\n"})
+    b.wait_log("begins")
+    b.ctl("interrupt")
+    b.wait_stage("repl")
+    assert b.get("SoftResets") == 0 and b.get("HardResets") == 1

@@ -1,0 +1,639 @@
+# SPDX-License-Identifier: MIT
+"""mpyd-board by itself: the real program, with a stand-in for the supervisor that speaks the board
+link (include/mpyd/board-link.h). What only shows at this edge, or is awkward to provoke through the
+daemon, is tested here; the behaviour that people see is in tests/conformance/."""
+
+import fcntl
+import hashlib
+import os
+import pathlib
+import select
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+BOARD = os.environ["MPYD_BOARD"]
+MPY_CROSS = os.environ["MPYD_MPY_CROSS"]
+SLOW = 5 if "ASAN_OPTIONS" in os.environ else 1
+
+HEADER = struct.Struct("<HHHHII")
+HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG = range(1, 7)
+BOOT, INTERRUPT, STOP, ABORT = range(64, 68)
+SOFT, HARD, DEEPSLEEP = range(3)
+RAW_REPL, SKIP_MAIN, SAFE_MODE = 1, 2, 4
+STAGES = ["off", "_boot.py", "boot.py", "main.py", "repl", "stopping"]
+RESULTS = ["ok", "missing", "exception", "interrupted", "exit", "aborted"]
+RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
+
+
+class Life:
+    """One process, from its start to its end."""
+
+    def __init__(self, flash, retained, boot):
+        ours, link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.input_read, self.input = os.pipe()
+        self.output, output_write = os.pipe()
+        directory = os.open(flash, os.O_PATH | os.O_DIRECTORY)
+        passed = [link.fileno(), self.input_read, output_write, retained, directory]
+
+        def lay_out():
+            moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in passed]
+            for number, fd in enumerate(moved, 3):
+                os.dup2(fd, number)
+            os.closerange(8, 256)
+
+        environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+        self.process = subprocess.Popen([BOARD], env=environment, close_fds=False,
+                                        preexec_fn=lay_out, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL)
+        link.close()
+        os.close(output_write)
+        os.close(directory)
+        self.link, self.boot, self.reset, self.over = ours, boot, None, False
+        for fd in (self.input, self.output, self.input_read):
+            os.set_blocking(fd, False)
+        self.link.setblocking(False)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if not self.over:
+            self.over = True
+            for fd in (self.input, self.output, self.input_read):
+                os.close(fd)
+            self.link.close()
+
+
+class Board:
+    """Life after life on one flash directory, as the supervisor would have it."""
+
+    def __init__(self, flash, flags=0, heap=(1 << 20, 64 << 20), respawn=True):
+        self.flash, self.heap, self.respawn = flash, heap, respawn
+        self.retained = os.memfd_create("retained", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+        os.ftruncate(self.retained, 65536)
+        fcntl.fcntl(self.retained, 1033, 1 | 2 | 4)  # F_ADD_SEALS: SEAL, SHRINK, GROW
+        self.out, self.messages, self.lives, self.statuses = b"", [], 0, []
+        self.typed, self.unread = b"", b""
+        self.start(1, HARD, flags)
+
+    def start(self, cause, kind, flags):
+        self.life = Life(self.flash, self.retained, (cause, kind, flags))
+        self.lives += 1
+
+    def close(self):
+        self.respawn = False
+        self.life.close()
+        os.close(self.retained)
+
+    def send(self, kind, payload=b""):
+        self.life.link.send(HEADER.pack(0x4d50, 1, kind, 0, len(payload), 0) + payload)
+
+    def take(self, data):
+        magic, version, kind, zero, size, _ = HEADER.unpack_from(data)
+        payload = data[16:]
+        assert (magic, version, zero, size) == (0x4d50, 1, 0, len(payload))
+        if kind == HELLO:
+            cause, reset, flags = self.life.boot
+            self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, 0, *self.heap,
+                                        b"\1\2\3\4\5\6\7\x08"))
+        elif kind == STAGE:
+            stage, _, position = struct.unpack("<IIQ", payload)
+            self.messages.append(("stage", STAGES[stage], position))
+        elif kind == STAGE_END:
+            stage, result, _ = struct.unpack_from("<IIQ", payload)
+            self.messages.append(("end", STAGES[stage], RESULTS[result], payload[16:].decode()))
+        elif kind == RESET:
+            how, raw, usec, _ = struct.unpack("<IIQQ", payload)
+            self.life.reset = (how, raw)
+            self.messages.append(("reset", how, raw, usec))
+            if how != SOFT:
+                self.life.process.kill()
+        elif kind == UNREAD_INPUT:
+            self.unread += payload
+        elif kind == LOG:
+            self.messages.append(("log", payload[0], payload[1:].decode()))
+
+    def pump(self, timeout=0.05):
+        life = self.life
+        if life.over:
+            return
+        if self.typed:
+            try:
+                self.typed = self.typed[os.write(life.input, self.typed[:65536]):]
+            except BlockingIOError:
+                pass
+        readable = select.select([life.link, life.output], [], [], timeout)[0]
+        while life.link in readable:
+            try:
+                data = life.link.recv(8192)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.ended()
+                return
+            self.take(data)
+        if life.output in readable:
+            self.read_output()
+
+    def read_output(self):
+        """True if there was some."""
+        try:
+            data = os.read(self.life.output, 65536)
+        except BlockingIOError:
+            data = b""
+        self.out += data
+        return bool(data)
+
+    def ended(self):
+        while self.read_output():
+            pass
+        life = self.life
+        self.statuses.append(life.process.wait())
+        rest = b""
+        try:
+            while data := os.read(life.input_read, 65536):
+                rest += data
+        except BlockingIOError:
+            pass
+        life.close()
+        if life.reset and self.respawn:
+            how, raw = life.reset
+            self.typed = self.unread + rest + self.typed if how == SOFT else b""
+            self.unread = b""
+            self.start({SOFT: 5, HARD: 2, DEEPSLEEP: 4}[how], how, RAW_REPL if raw else 0)
+
+    def write(self, data):
+        self.typed += data
+        self.pump(0)
+
+    def wait(self, condition, what, seconds=5):
+        deadline = time.monotonic() + seconds * SLOW
+        while not condition():
+            assert time.monotonic() < deadline, (
+                f"no {what}; output {self.out[-1500:]!r}; messages {self.messages[-6:]}; "
+                f"statuses {self.statuses}")
+            self.pump()
+
+    def expect(self, text, seconds=5):
+        """Waits for text and returns the output up to its end."""
+        self.wait(lambda: text in self.out, repr(text), seconds)
+        end = self.out.index(text) + len(text)
+        got, self.out = self.out[:end], self.out[end:]
+        return got
+
+    def prompt(self):
+        return self.expect(b">>> ")
+
+    def settle(self, seconds=0.2):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.pump(0.02)
+
+    def raw(self):
+        self.prompt()
+        self.write(b"\r\x01")
+        self.expect(RAW_PROMPT)
+        return self
+
+    def begin(self, code):
+        """Starts code in the raw REPL."""
+        self.write(code.encode() + b"\x04")
+        self.expect(b"OK")
+
+    def result(self, seconds=10):
+        out = self.expect(b"\x04", seconds)[:-1]
+        error = self.expect(b"\x04", seconds)[:-1]
+        self.expect(b">")
+        return out.decode().replace("\r\n", "\n"), error.decode().replace("\r\n", "\n")
+
+    def run(self, code):
+        self.begin(code)
+        out, error = self.result()
+        assert not error, (code, error)
+        return out.rstrip("\n")
+
+    def error(self, code):
+        self.begin(code)
+        return self.result()[1].strip().splitlines()[-1]
+
+    def result_of(self, stage):
+        return [m for m in self.messages if m[:2] == ("end", stage)][-1]
+
+
+@pytest.fixture
+def board(tmp_path):
+    made = []
+
+    def make(files=(), **options):
+        flash = tmp_path / f"flash{len(made)}"
+        for name, content in dict(files).items():
+            path = flash / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        flash.mkdir(exist_ok=True)
+        made.append(Board(flash, **options))
+        return made[-1]
+
+    yield make
+    for b in made:
+        b.close()
+
+
+def compiled(tmp_path, source):
+    path = tmp_path / "source.py"
+    path.write_text(source)
+    subprocess.run([MPY_CROSS, str(path), "-o", str(tmp_path / "out.mpy")], check=True)
+    return (tmp_path / "out.mpy").read_bytes()
+
+
+# ---- started, and left alone ----
+
+def test_started_by_hand_explains_itself():
+    for arguments, status in ([], 2), (["x"], 2), (["--help"], 0):
+        run = subprocess.run([BOARD, *arguments], capture_output=True, text=True, check=False)
+        assert run.returncode == status and "mpyctl repl" in run.stderr
+    run = subprocess.run([BOARD, "--version"], capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stdout.startswith("mpyd-board ")
+
+
+def test_never_outlives_its_supervisor(board):
+    b = board({"main.py": "print('go')\nwhile True: pass"})
+    b.expect(b"go")
+    b.life.link.close()
+    assert b.life.process.wait(2 * SLOW) == 71
+
+
+@pytest.mark.parametrize("message", [b"", b"garbage", HEADER.pack(0x4d50, 1, BOOT, 0, 0, 0),
+                                     HEADER.pack(0x4d50, 1, 99, 0, 0, 0), b"x" * 5000],
+                         ids=["empty", "garbage", "short", "unknown", "long"])
+def test_nonsense_on_the_link_ends_it(board, message):
+    b = board(respawn=False)
+    b.prompt()
+    b.life.link.send(message)
+    assert b.life.process.wait(2 * SLOW) in (70, 71)
+
+
+def test_idle_does_not_wake_up(board):
+    b = board().raw()
+
+    def switches():
+        tasks = pathlib.Path(f"/proc/{b.life.process.pid}/task").iterdir()
+        lines = [line for t in tasks for line in (t / "status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+
+    for code in ("", "import time\ntime.sleep(100)",
+                 "import asyncio\nasync def f(): await asyncio.sleep(100)\nasyncio.run(f())",
+                 "import select, sys\np = select.poll()\np.register(sys.stdin, 1)\np.poll()"):
+        if code:
+            b.begin(code)
+        b.settle(0.3)
+        before = switches()
+        time.sleep(0.7)
+        assert switches() == before, code
+        if code:
+            b.write(b"\x03")
+            assert "KeyboardInterrupt" in b.result()[1]
+
+
+# ---- stages ----
+
+def test_stage_marks_divide_the_output(board):
+    b = board({"boot.py": "print('boot')", "main.py": "print('main')\n1/0"})
+    b.prompt()
+    starts = {m[1]: m[2] for m in b.messages if m[0] == "stage"}
+    assert starts["boot.py"] == 0
+    assert starts["main.py"] == len(b"boot\r\n")
+    name, _, result, text = b.result_of("main.py")
+    assert (name, result) == ("end", "exception")
+    assert text.startswith("Traceback") and text.endswith("ZeroDivisionError: divide by zero\n")
+    assert starts["repl"] == len(b"boot\r\nmain\r\n") + len(text.replace("\n", "\r\n"))
+
+
+def test_long_traceback_is_cut_in_the_middle(board):
+    b = board({"main.py": "raise ValueError('x' * 100000 + 'END')"})
+    b.prompt()
+    text = b.result_of("main.py")[3]
+    assert len(text) <= 4000 and text.startswith("Traceback") and text.endswith("END\n")
+
+
+def test_exception_that_cannot_be_printed(board):
+    b = board({"main.py": "class E(Exception):\n  def __repr__(self): raise ValueError\n"
+                          "  __str__ = __repr__\nraise E()"})
+    b.prompt()
+    assert b.result_of("main.py")[2] == "exception"
+    b.write(b"raise E()\r")
+    b.settle()
+    b.write(b"1+1\r")
+    b.expect(b"2\r\n>>> ")
+    assert b.lives == 1
+
+
+def test_safe_mode_and_skip_main(board):
+    files = {"boot.py": "print('BOOT')", "main.py": "print('MAIN')"}
+    assert b"BOOT" not in board(files, flags=SAFE_MODE).prompt()
+    out = board(files, flags=SKIP_MAIN).prompt()
+    assert b"BOOT" in out and b"MAIN" not in out
+
+
+def test_system_exit_leaves_a_callback(board):
+    schedule = "import micropython, sys\nmicropython.schedule(lambda _: sys.exit(), 0)\n"
+    for wait in ("while True: pass", "import time\ntime.sleep(100)"):
+        b = board().raw()
+        b.begin(schedule + wait)
+        b.expect(b"MPY: soft reboot")
+        b.expect(RAW_PROMPT)
+    once = "import os\nif 'n' not in os.listdir():\n  open('n', 'w').close()\n  "
+    b = board({"main.py": once + schedule.replace("\n", "\n  ", 1)})  # it runs when main.py has ended
+    b.prompt()
+    assert b.lives == 2
+
+
+# ---- stopping ----
+
+def test_stop_interrupts_then_ends_the_life(board):
+    b = board({"main.py": "print('go')\nwhile True: pass"}, respawn=False)
+    b.expect(b"go")
+    b.send(STOP)
+    out = b.expect(b"MPY: soft reboot")
+    assert b"KeyboardInterrupt" in out and b"MicroPython" not in out
+    assert b.result_of("main.py")[2] == "interrupted"
+    b.wait(lambda: b.life.over, "end")
+    assert b.statuses == [0] and ("reset", SOFT, 0, 0) in b.messages
+
+
+@pytest.mark.parametrize("main", [
+    "print('go')\ntry:\n  while True: pass\nexcept KeyboardInterrupt: print('caught')",
+    "import micropython\nmicropython.kbd_intr(-1)\nprint('go')\nwhile True: pass",
+    "print('go')\nimport time\ntime.sleep(100)",
+], ids=["catches", "no-ctrl-c", "sleeps"])
+def test_stop_reaches_programs_that_defend_themselves(board, main):
+    b = board({"main.py": main}, respawn=False)
+    b.expect(b"go")
+    b.send(STOP)
+    assert b"MicroPython" not in b.expect(b"MPY: soft reboot")
+
+
+def test_stop_at_the_prompt_ends_at_once(board):
+    b = board()
+    b.prompt()
+    b.send(STOP)
+    b.expect(b"MPY: soft reboot")
+    b.raw()
+    b.send(STOP)
+    b.expect(b"MPY: soft reboot")
+    b.expect(RAW_PROMPT)
+
+
+def test_finalisers_run_after_a_stop(board):
+    b = board({"main.py": "import sys, time\nsys.atexit(lambda: [time.sleep(0.05), print('EXIT')])\n"
+                          "f = open('f', 'w')\nf.write('data')\nprint('go')\nwhile True: pass"},
+              respawn=False)
+    b.expect(b"go")
+    b.send(STOP)
+    b.expect(b"EXIT")
+    b.wait(lambda: b.life.over, "end")
+    assert (b.flash / "f").read_text() == "data"
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "time.sleep(100)", "sys.stdin.read(1)",
+                                  "print('x' * 100)"],
+                         ids=["computes", "sleeps", "reads", "prints"])
+def test_abort_passes_every_except(board, body):
+    b = board({"main.py": f"import sys, time\nprint('go')\nwhile True:\n  try:\n    {body}\n"
+                          "  except BaseException: pass"})
+    b.expect(b"go")
+    b.settle(0.1)
+    b.send(ABORT)
+    b.expect(b"MPY: soft reboot")
+    assert b.result_of("main.py")[2] == "aborted"
+
+
+def test_abort_at_the_prompt_and_in_finalisers(board):
+    b = board().raw()
+    b.send(ABORT)
+    b.expect(b"MPY: soft reboot")
+    b.expect(RAW_PROMPT)
+    assert b.result_of("repl")[2] == "aborted"
+    b.run("import sys\ndef hang():\n  print('HANG')\n  while True:\n    try:\n      while True: pass\n"
+          "    except BaseException: pass\nsys.atexit(hang)")
+    b.write(b"\x04")
+    b.expect(b"HANG")
+    b.send(ABORT)
+    b.expect(RAW_PROMPT)
+
+
+def test_interrupt_is_for_running_code_only(board):
+    b = board({"main.py": "print('go')\nwhile True: pass"})
+    b.expect(b"go\r\n")
+    b.send(INTERRUPT)
+    b.prompt()
+    b.send(INTERRUPT)
+    b.settle()
+    assert b.out == b""
+    b.write(b"1+1\r")
+    assert b.prompt() == b"1+1\r\n2\r\n>>> "
+
+
+def test_masked_interrupts_wait(board):
+    b = board().raw()
+    b.begin("import machine, micropython, time\noff = machine.disable_irq()\n"
+            "micropython.schedule(lambda _: print('callback'), 0)\nprint('off', off)\n"
+            "t = time.ticks_ms()\nwhile time.ticks_diff(time.ticks_ms(), t) < 300: pass\nprint('on')\n"
+            "machine.enable_irq(off)\nfor i in range(10): pass\nprint('not reached')")
+    b.expect(b"off False\r\n")
+    b.write(b"\x03")
+    out, error = b.result()
+    assert out.startswith("on\n") and "not reached" not in out and "KeyboardInterrupt" in error
+    b.begin("machine.disable_irq()")  # left off: the prompt is not locked up
+    b.result()
+    b.begin("while True: pass")
+    b.write(b"\x03")
+    assert "KeyboardInterrupt" in b.result()[1]
+
+
+# ---- the console ----
+
+def test_ctrl_c_typed_before_the_script_runs(board):
+    b = board({"main.py": "while True: pass"})
+    b.write(b"\r\x03")
+    assert b"KeyboardInterrupt" in b.prompt()
+
+
+def test_ctrl_c_behind_more_input_than_anybody_reads(board):
+    b = board({"main.py": "print('go')\nwhile True: pass"})
+    b.expect(b"go\r\n")
+    b.write(b"#" * (65536 + 30000))
+    b.settle(0.3)
+    assert not b.typed
+    b.write(b"\x03")
+    b.expect(b"KeyboardInterrupt", 1)
+    b.prompt()
+    b.settle(0.5)
+    assert b"\x03" not in b.out
+
+
+def test_input_survives_a_soft_reset_whole(board):
+    main = ("import os, sys, time\nif 'n' not in os.listdir():\n  open('n', 'w').close()\n"
+            "  print('go')\n  time.sleep(0.5)\n  sys.exit()\n"
+            "import binascii, hashlib, micropython\nmicropython.kbd_intr(-1)\n"
+            "data = sys.stdin.buffer.read(100000)\n"
+            "print(binascii.hexlify(hashlib.sha256(data).digest()).decode())")
+    data = bytes(4 + (i * 7 + i // 251) % 250 for i in range(100000))
+    b = board({"main.py": main})
+    b.expect(b"go")
+    b.write(data)
+    b.expect(hashlib.sha256(data).hexdigest().encode(), 10)
+    assert b.lives == 2
+
+
+def test_nobody_reads_the_output(board):
+    b = board({"main.py": "print('go')\nwhile True: print('x' * 1000)"})
+    b.expect(b"go")
+    time.sleep(0.3)
+    os.write(b.life.input, b"\x03")
+    b.expect(b"KeyboardInterrupt")
+    b.prompt()
+
+
+def test_output_appears_while_the_program_computes(board):
+    b = board({"main.py": "print('early')\nwhile True: pass"})
+    b.expect(b"early\r\n", 1)
+
+
+def test_newlines_and_bytes(board):
+    b = board().raw()
+    b.begin("import sys\nprint('a\\nb')\nsys.stdout.buffer.write(b'c\\nd\\n', 3)\n"
+            "print(sys.stdin.readline())\nprint(sys.stdin.buffer.read(2))\nprint(sys.stdin.fileno())")
+    b.write(b"hello\r\r\n")
+    out = b.expect(b"\x04")
+    assert out == b"a\r\nb\r\nc\ndhello\r\n\r\nb'\\r\\n'\r\n0\r\n\x04"
+
+
+# ---- files ----
+
+SIZES = [*range(500, 531), *range(1020, 1041), 100_000]
+
+
+def test_imported_files_of_every_size(board):
+    """Short reads must not look like the end of a file."""
+    files = {f"m{n}.py": "#".ljust(n - len(f"\nsize={n}"), "x") + f"\nsize={n}" for n in SIZES}
+    assert all(len(files[f"m{n}.py"]) == n for n in SIZES)
+    b = board(files).raw()
+    for n in SIZES:
+        assert b.run(f"import m{n}\nprint(m{n}.size)") == str(n)
+        assert b.run(f"print(len(open('m{n}.py').read()), len(open('m{n}.py', 'rb').read(700)))") == (
+            f"{n} {min(n, 700)}")
+
+
+def test_the_flash_is_a_jail(board):
+    b = board({"d/f.py": "q = 5", "d/__init__.py": ""})
+    os.symlink("/etc/passwd", b.flash / "absolute")
+    os.symlink("../../../../../../etc/passwd", b.flash / "up")
+    os.symlink("d", b.flash / "link")
+    os.mkfifo(b.flash / "fifo")
+    b.raw()
+    b.run("import os")
+    names = [entry[0] for entry in sorted(eval(b.run("print(list(os.ilistdir()))")))]
+    assert names == ["d", "link"]
+    for path in ("absolute", "up", "fifo", "/../../etc/passwd", "d/../../../etc/passwd"):
+        assert b.error(f"open({path!r})") == "OSError: [Errno 2] ENOENT"
+        assert b.error(f"os.stat({path!r})") == "OSError: [Errno 2] ENOENT"
+    for call, name in (("open('a\\0b')", "ValueError"), ("os.mkdir('\\0')", "ValueError"),
+                       ("open('x' * 300, 'w')", "ENAMETOOLONG"), ("open('x/' * 3000)", "ENAMETOOLONG"),
+                       ("open('d')", "EISDIR"), ("os.rmdir('d')", "ENOTEMPTY"),
+                       ("os.mkdir('/')", "EEXIST"), ("os.chdir('d/f.py')", "ENOTDIR"),
+                       ("os.remove('/..')", "EINVAL"), ("open('f', 'z')", "ValueError")):
+        assert name in b.error(call), call
+    b.run("import d.f, link.f")
+    assert b.run("os.chdir('/link'); print(os.getcwd(), os.listdir())") == "/link ['__init__.py', 'f.py']" \
+        or b.run("print(sorted(os.listdir()))") == "['__init__.py', 'f.py']"
+
+
+def test_file_objects(board):
+    b = board().raw()
+    b.run("f = open('f', 'w+b'); f.write(b'0123456789'); f.seek(2); assert f.read(3) == b'234'\n"
+          "f.write(b'XX'); f.seek(0); assert f.read() == b'01234XX789' and f.tell() == 10; f.close()")
+    b.run("with open('f', 'ab') as f: f.write(b'!')\nassert open('f', 'rb').read()[-1:] == b'!'")
+    b.run("f = open('f', 'r+'); assert f.truncate(4) == 4; f.close(); assert open('f').read() == '0123'")
+    b.run("open('t', 'w').write('äé\\nz')\nf = open('t'); assert f.readline() == 'äé\\n'; "
+          "assert f.tell() == 5; assert f.read(1) == 'z'; assert f.read(1) == ''")
+    assert "EEXIST" in b.error("open('f', 'x')")
+    assert "EBADF" in b.error("open('f', 'w').read()")
+    assert "ValueError" in b.error("f.close()\nf.read()")
+    b.run("def leak():\n  for i in range(3000): open('t')\nleak()")
+    b.run("m = __import__('vfs').mount()[0][0]\nimport vfs\nvfs.umount('/')\n"
+          "vfs.mount(m, '/', readonly=True)")
+    assert "EROFS" in b.error("open('new', 'w')") and "EROFS" in b.error("import os; os.remove('t')")
+
+
+def test_names_that_are_not_text(board):
+    b = board({"d/x": ""})
+    (pathlib.Path(os.fsdecode(os.fsencode(b.flash) + b"/d/bad\xff"))).touch()
+    b.raw()
+    assert b.run("import os; print(os.listdir('d'))") == "['x']"
+    assert b.run("print(sorted(e[0] for e in os.ilistdir(b'd')))") == "[b'bad\\xff', b'x']"
+
+
+# ---- memory, .mpy, the rest ----
+
+def test_heap_grows_to_its_limit(board):
+    b = board(heap=(1 << 20, 8 << 20)).raw()
+    b.run("x = bytearray(5 << 20)")
+    assert "MemoryError" in b.error("y = bytearray(5 << 20)")
+    b.run("del x\nimport gc\ngc.collect()\nz = bytearray(6 << 20)")
+    assert "maximum recursion depth" in b.error("def f(): return f()\nf()")
+
+
+def test_compiled_scripts(board, tmp_path):
+    b = board({"main.mpy": compiled(tmp_path, "print('go')\nx = 7\nwhile True: pass")})
+    b.expect(b"go")
+    b.write(b"\x03")
+    assert b"KeyboardInterrupt" in b.prompt()
+    assert b.result_of("main.py")[2] == "interrupted"
+    b.write(b"x\r")
+    b.expect(b"7\r\n>>> ")
+
+
+def test_compiled_files_of_others(board):
+    b = board({"boot.mpy": b"M\x05\x00\x1f", "lib.mpy": b"C\x06\x00\x1f", "main.py": "print('MAIN')"})
+    out = b.prompt()
+    assert b"ValueError: incompatible .mpy file\r\n" in out and b"MAIN" not in out
+    b.write(b"import lib\r")
+    assert b"CircuitPython" in b.prompt()
+
+
+def test_retained_memory_and_clock(board):
+    b = board().raw()
+    b.run("import machine\nmachine.RTC().memory(b'kept')\n"
+          "machine.RTC().datetime((2030, 5, 6, 0, 7, 8, 9, 0))")
+    b.begin("machine.reset()")
+    b.raw()
+    assert b.run("import machine, time\nprint(machine.reset_cause(), machine.RTC().memory(), "
+                 "time.localtime()[:4])") == "2 b'kept' (2030, 5, 6, 7)"
+    assert "buffer too long" in b.error("machine.RTC().memory(bytes(2049))")
+    for wrong in ("(1999, 1, 1, 0, 0, 0, 0, 0)", "(2030, 2, 30, 0, 0, 0, 0, 0)", "(2030, 1)"):
+        assert "ValueError" in b.error(f"machine.RTC().datetime({wrong})")
+
+
+def test_deep_sleep_says_how_long(board):
+    for call, usec in (("1234", 1234000), ("", 2**64 - 1)):
+        b = board(respawn=False).raw()
+        b.begin(f"import machine\ntry:\n  machine.deepsleep({call})\nfinally:\n  print('FINALLY')")
+        b.wait(lambda: b.life.over, "end")
+        assert ("reset", DEEPSLEEP, 0, usec) in b.messages
+        assert b"FINALLY" not in b.out and b.statuses == [-signal.SIGKILL]
+
+
+def test_what_is_not_there_yet_is_absent(board):
+    b = board().raw()
+    for name in ("Pin", "WDT", "Timer", "UART", "mem32", "Signal"):
+        assert "AttributeError" in b.error(f"import machine; machine.{name}")
+    for name in ("network", "socket", "ssl", "bluetooth", "_thread"):
+        assert "ImportError" in b.error(f"import {name}")
