@@ -11,7 +11,9 @@
 
 void mpy_file_load(qstr path, mp_compiled_module_t *cm);
 
-/* A reader whose first byte has been looked at. */
+/* A reader whose first byte has been looked at, and whose end is an error: the loader asks for no more
+ * than a whole file has, and would go on for ever in a file that was cut (py/persistentcode.c takes
+ * the mark of the end for a byte of a number that goes on). */
 typedef struct PeekedReader {
         mp_reader_t inner;
         mp_uint_t first;
@@ -20,12 +22,12 @@ typedef struct PeekedReader {
 
 static mp_uint_t peeked_readbyte(void *data) {
         PeekedReader *p = data;
+        mp_uint_t byte = p->first_taken ? p->inner.readbyte(p->inner.data) : p->first;
 
-        if (!p->first_taken) {
-                p->first_taken = true;
-                return p->first;
-        }
-        return p->inner.readbyte(p->inner.data);
+        p->first_taken = true;
+        if (byte == MP_READER_EOF)
+                mp_raise_ValueError(MP_ERROR_TEXT("incompatible .mpy file: it ends too early"));
+        return byte;
 }
 
 static void peeked_close(void *data) {

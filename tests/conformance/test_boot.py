@@ -211,6 +211,20 @@ def test_S42_import_finds_modules_and_packages(boards):
     assert b.log_count(": 1 2 3") == 1, b.log
 
 
+@item("S42")
+def test_S42_import_reads_files_of_every_size(boards):
+    # Around what buffers hold: a short read must not be taken for the end.
+    sizes = [0, 1, *range(250, 262), *range(500, 530), *range(1018, 1030), 4095, 4096, 4097, 100000]
+    files = {}
+    for n in sizes:
+        end = f"\nx = {n}\n" if n > 20 else ""
+        files[f"m{n}.py"] = "#" * (n - len(end)) + end
+    repl = boards(files).friendly()
+    for n in sizes:
+        expected = f"{n}\r\n" if n > 20 else "None\r\n"
+        assert repl.line(f"import m{n}; print(getattr(m{n}, 'x', None))") == expected
+
+
 @item("S43")
 def test_S43_main_chooses_among_applications(boards):
     b = boards({"main.py": "import one as app\napp.main()\n",

@@ -13,19 +13,36 @@ SLOW = "2000"  # ms that each flush takes
 
 @pytest.fixture
 def slow_disk(boards, tmp_path):
-    """A running daemon under which each fsync takes 2 s."""
+    """A running daemon with a history, under which each fsync takes 2 s from now on."""
     def make(files=(), config=None):
-        return boards(files, config=config, preload=[built("slow-fsync.so")],
-                      environ={"SLOW_FSYNC_MS": SLOW})
+        delay = tmp_path / "delay"
+        delay.write_text("0")
+        b = boards(files, config=config, preload=[built("slow-fsync.so")],
+                   environ={"SLOW_FSYNC_FILE": str(delay)})
+        b.wait_state("idle")
+        b.wait_history(lambda rows: len(rows) == 1)
+        delay.write_text(SLOW)
+        return b
     return make
+
+
+def test_first_start_on_a_slow_disk(boards):
+    """A database is made with a dozen of flushes; the board does not wait for them."""
+    start = time.monotonic()
+    b = boards(preload=[built("slow-fsync.so")], environ={"SLOW_FSYNC_MS": SLOW})
+    b.wait_log("did not take the record of this reset in time")
+    b.wait_state("idle")
+    assert time.monotonic() - start < timeout(1.9)
+    b.friendly()
 
 
 def test_slow_disk_is_really_slow(slow_disk):
     """Otherwise the tests below show nothing."""
     b = slow_disk()
-    b.wait_log("did not take the record of this reset in time")
-    b.wait_state("idle")
-    b.wait_history(lambda rows: len(rows) == 1 and rows[0]["late"])
+    start = time.monotonic()
+    b.hard_reset()
+    rows = b.wait_history(lambda rows: len(rows) == 2 and rows[1]["late"])
+    assert time.monotonic() - start > 1.9, rows
 
 
 def test_slow_disk_does_not_delay_mpremote(slow_disk):
@@ -81,7 +98,7 @@ def test_slow_disk_delays_hard_resets_for_the_commit_timeout_only(slow_disk):
     b.ctl("status")
     assert time.monotonic() - start < timeout(0.5)
     # All of it reaches the disk in the end, in order.
-    rows = b.wait_history(lambda rows: sum(1 + r["repeats"] for r in rows) == 7, timeout=60)
+    rows = b.wait_history(lambda rows: sum(1 + r["repeats"] for r in rows) == 7, timeout=40)
     assert rows[-1]["detail"].startswith("hard reset asked for by mpyctl")
 
 
@@ -115,7 +132,7 @@ def foreign(path):
     path.unlink()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE resets (what TEXT)")
-        db.execute("PRAGMA user_version = 9999")
+        db.execute("PRAGMA application_id = 77")
 
 
 @pytest.mark.parametrize("damage", [corrupt_head, corrupt_pages, truncate, foreign])
@@ -138,6 +155,24 @@ def test_bad_database_is_set_aside(boards, damage):
     b.hard_reset()
     rows = b.wait_history(lambda rows: len(rows) >= 2)
     assert rows[-1]["reason"] == 4
+
+
+def test_newer_database_is_left_alone(boards):
+    b = boards()
+    b.wait_state("idle")
+    assert b.stop() == 0
+    path = b.state_dir / "history.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 9999")
+    before = path.read_bytes()
+    b.start()
+    b.wait_state("idle")
+    p = b.wait(lambda p: p["HistoryState"] != "ok")
+    assert "newer mpyd" in p["HistoryState"]
+    b.hard_reset()
+    assert [r["cause"] for r in b.ctl_json("history")] == ["HARD_RESET", "HARD_RESET"]
+    assert b.stop() == 0
+    assert path.read_bytes() == before
 
 
 def test_directory_in_the_place_of_the_database(boards):
@@ -205,11 +240,13 @@ def test_disk_that_becomes_full_and_has_room_again(faulty_disk):
 
 
 def test_history_stays_within_its_size(boards):
-    b = boards({"main.py": "raise ValueError('x' * 3000)\n"},
+    b = boards({"main.py": "import time\nraise ValueError(str(time.ticks_us()) + 'x' * 3000)\n"},
                config={"history": {"max-size": "256K"}})
     repl = b.friendly()
-    for _ in range(400):
-        repl.soft_reset()
+    for n in range(300):
+        # Alike ones would be counted in one row.
+        repl.soft_reset() if n % 2 else b.hard_reset()
+        repl.sync()
     b.wait(lambda p: p["HistoryState"] == "ok")
     assert b.stop() == 0
     size = sum(p.stat().st_size for p in b.state_dir.glob("history.db*"))

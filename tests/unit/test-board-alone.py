@@ -350,8 +350,8 @@ def test_system_exit_leaves_a_callback(board):
         b.expect(b"MPY: soft reboot")
         b.expect(RAW_PROMPT)
     once = "import os\nif 'n' not in os.listdir():\n  open('n', 'w').close()\n  "
-    b = board({"main.py": once + schedule.replace("\n", "\n  ", 1)})  # it runs when main.py has ended
-    b.prompt()
+    b = board({"main.py": once + schedule.replace("\n", "\n  ", 1)})
+    b.prompt()  # the callback ran when main.py had ended
     assert b.lives == 2
 
 
@@ -392,7 +392,8 @@ def test_stop_at_the_prompt_ends_at_once(board):
 
 
 def test_finalisers_run_after_a_stop(board):
-    b = board({"main.py": "import sys, time\nsys.atexit(lambda: [time.sleep(0.05), print('EXIT')])\n"
+    b = board({"main.py": "import sys, time\n"
+                          "sys.atexit(lambda: [time.sleep(0.05), print('EXIT')])\n"
                           "f = open('f', 'w')\nf.write('data')\nprint('go')\nwhile True: pass"},
               respawn=False)
     b.expect(b"go")
@@ -421,8 +422,8 @@ def test_abort_at_the_prompt_and_in_finalisers(board):
     b.expect(b"MPY: soft reboot")
     b.expect(RAW_PROMPT)
     assert b.result_of("repl")[2] == "aborted"
-    b.run("import sys\ndef hang():\n  print('HANG')\n  while True:\n    try:\n      while True: pass\n"
-          "    except BaseException: pass\nsys.atexit(hang)")
+    b.run("import sys\ndef hang():\n  print('HANG')\n  while True:\n    try:\n"
+          "      while True: pass\n    except BaseException: pass\nsys.atexit(hang)")
     b.write(b"\x04")
     b.expect(b"HANG")
     b.send(ABORT)
@@ -445,8 +446,8 @@ def test_masked_interrupts_wait(board):
     b = board().raw()
     b.begin("import machine, micropython, time\noff = machine.disable_irq()\n"
             "micropython.schedule(lambda _: print('callback'), 0)\nprint('off', off)\n"
-            "t = time.ticks_ms()\nwhile time.ticks_diff(time.ticks_ms(), t) < 300: pass\nprint('on')\n"
-            "machine.enable_irq(off)\nfor i in range(10): pass\nprint('not reached')")
+            "t = time.ticks_ms()\nwhile time.ticks_diff(time.ticks_ms(), t) < 300: pass\n"
+            "print('on')\nmachine.enable_irq(off)\nfor i in range(10): pass\nprint('not reached')")
     b.expect(b"off False\r\n")
     b.write(b"\x03")
     out, error = b.result()
@@ -510,7 +511,8 @@ def test_output_appears_while_the_program_computes(board):
 def test_newlines_and_bytes(board):
     b = board().raw()
     b.begin("import sys\nprint('a\\nb')\nsys.stdout.buffer.write(b'c\\nd\\n', 3)\n"
-            "print(sys.stdin.readline())\nprint(sys.stdin.buffer.read(2))\nprint(sys.stdin.fileno())")
+            "print(sys.stdin.readline())\nprint(sys.stdin.buffer.read(2))\n"
+            "print(sys.stdin.fileno())")
     b.write(b"hello\r\r\n")
     out = b.expect(b"\x04")
     assert out == b"a\r\nb\r\nc\ndhello\r\n\r\nb'\\r\\n'\r\n0\r\n\x04"
@@ -528,8 +530,8 @@ def test_imported_files_of_every_size(board):
     b = board(files).raw()
     for n in SIZES:
         assert b.run(f"import m{n}\nprint(m{n}.size)") == str(n)
-        assert b.run(f"print(len(open('m{n}.py').read()), len(open('m{n}.py', 'rb').read(700)))") == (
-            f"{n} {min(n, 700)}")
+        assert b.run(f"print(len(open('m{n}.py').read()))") == str(n)
+        assert b.run(f"print(len(open('m{n}.py', 'rb').read(700)))") == str(min(n, 700))
 
 
 def test_the_flash_is_a_jail(board):
@@ -546,22 +548,27 @@ def test_the_flash_is_a_jail(board):
         assert b.error(f"open({path!r})") == "OSError: [Errno 2] ENOENT"
         assert b.error(f"os.stat({path!r})") == "OSError: [Errno 2] ENOENT"
     for call, name in (("open('a\\0b')", "ValueError"), ("os.mkdir('\\0')", "ValueError"),
-                       ("open('x' * 300, 'w')", "ENAMETOOLONG"), ("open('x/' * 3000)", "ENAMETOOLONG"),
+                       ("open('x' * 300, 'w')", "ENAMETOOLONG"),
+                       ("open('x/' * 3000)", "ENAMETOOLONG"),
                        ("open('d')", "EISDIR"), ("os.rmdir('d')", "ENOTEMPTY"),
                        ("os.mkdir('/')", "EEXIST"), ("os.chdir('d/f.py')", "ENOTDIR"),
                        ("os.remove('/..')", "EINVAL"), ("open('f', 'z')", "ValueError")):
         assert name in b.error(call), call
     b.run("import d.f, link.f")
-    assert b.run("os.chdir('/link'); print(os.getcwd(), os.listdir())") == "/link ['__init__.py', 'f.py']" \
-        or b.run("print(sorted(os.listdir()))") == "['__init__.py', 'f.py']"
+    b.run("os.chdir('/link')")
+    assert b.run("print(os.getcwd(), sorted(os.listdir()))") == "/link ['__init__.py', 'f.py']"
+    b.run("os.chdir('..')")
+    assert b.run("print(os.getcwd(), 'link' in os.listdir())") == "/ True"
 
 
 def test_file_objects(board):
     b = board().raw()
     b.run("f = open('f', 'w+b'); f.write(b'0123456789'); f.seek(2); assert f.read(3) == b'234'\n"
-          "f.write(b'XX'); f.seek(0); assert f.read() == b'01234XX789' and f.tell() == 10; f.close()")
+          "f.write(b'XX'); f.seek(0); assert f.read() == b'01234XX789'; assert f.tell() == 10\n"
+          "f.close()")
     b.run("with open('f', 'ab') as f: f.write(b'!')\nassert open('f', 'rb').read()[-1:] == b'!'")
-    b.run("f = open('f', 'r+'); assert f.truncate(4) == 4; f.close(); assert open('f').read() == '0123'")
+    b.run("f = open('f', 'r+'); assert f.truncate(4) == 4; f.close()\n"
+          "assert open('f').read() == '0123'")
     b.run("open('t', 'w').write('äé\\nz')\nf = open('t'); assert f.readline() == 'äé\\n'; "
           "assert f.tell() == 5; assert f.read(1) == 'z'; assert f.read(1) == ''")
     assert "EEXIST" in b.error("open('f', 'x')")
@@ -570,7 +577,8 @@ def test_file_objects(board):
     b.run("def leak():\n  for i in range(3000): open('t')\nleak()")
     b.run("m = __import__('vfs').mount()[0][0]\nimport vfs\nvfs.umount('/')\n"
           "vfs.mount(m, '/', readonly=True)")
-    assert "EROFS" in b.error("open('new', 'w')") and "EROFS" in b.error("import os; os.remove('t')")
+    assert "EROFS" in b.error("open('new', 'w')")
+    assert "EROFS" in b.error("import os; os.remove('t')")
 
 
 def test_names_that_are_not_text(board):
@@ -602,7 +610,8 @@ def test_compiled_scripts(board, tmp_path):
 
 
 def test_compiled_files_of_others(board):
-    b = board({"boot.mpy": b"M\x05\x00\x1f", "lib.mpy": b"C\x06\x00\x1f", "main.py": "print('MAIN')"})
+    b = board({"boot.mpy": b"M\x05\x00\x1f", "lib.mpy": b"C\x06\x00\x1f",
+               "main.py": "print('MAIN')"})
     out = b.prompt()
     assert b"ValueError: incompatible .mpy file\r\n" in out and b"MAIN" not in out
     b.write(b"import lib\r")

@@ -36,7 +36,8 @@ static int set_up(void **state) {
                 return -1;
         make_file("f", "file");
         make_file("d/g", "inner");
-        if (symlinkat("/etc/passwd", dir, "abs") < 0 || symlinkat("../../../etc/passwd", dir, "up") < 0 ||
+        if (symlinkat("/etc/passwd", dir, "abs") < 0 ||
+            symlinkat("../../../etc/passwd", dir, "up") < 0 ||
             symlinkat("d", dir, "link") < 0 || symlinkat("/d/g", dir, "to-g") < 0 ||
             symlinkat("loop", dir, "loop") < 0 || mkfifoat(dir, "fifo", 0644) < 0)
                 return -1;

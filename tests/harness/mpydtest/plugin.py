@@ -48,7 +48,7 @@ def pytest_runtest_makereport(item, call):
         item.mpyd_failed = report.failed
     if report.failed:
         for b in getattr(item, "mpyd_boards", []):
-            report.sections.append((f"log of {b.dir}", b.log[-8000:]))
+            report.sections.append((f"log of {b.dir}", b.log[-3000:]))
 
 
 def pytest_configure(config):
