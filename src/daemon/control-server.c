@@ -418,6 +418,8 @@ static int peer_start(Peer *p, int fd) {
                 r = sd_bus_negotiate_fds(p->bus, 1);
         if (r >= 0)
                 r = sd_bus_set_anonymous(p->bus, 1);
+        if (r >= 0) /* the loop's end would wait for peers that do not read, or never say a word */
+                r = sd_bus_set_close_on_exit(p->bus, 0);
         if (r >= 0)
                 r = sd_bus_add_object_vtable(p->bus, NULL, CONTROL_PATH, CONTROL_INTERFACE,
                                              board_vtable, p);

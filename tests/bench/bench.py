@@ -21,7 +21,7 @@ from mpydtest.paths import BUILD, SOURCE, board_program, micropython_dir, mpyd_p
 import idle
 import resets
 import terminal
-from measure import ClockWatch, describe_machine, machine_figures
+from measure import ClockWatch, cpus_busy, describe_machine, machine_figures
 
 SECTIONS = ["machine", "exec", "soft", "hard", "interrupt", "throughput", "eval", "memory", "idle"]
 MARKS = ("<!-- run -->", "<!-- end of run -->")
@@ -122,7 +122,7 @@ def main():
     wanted = [s for s in SECTIONS if not args.only or s in args.only]
     machine = describe_machine(env.state_parent)
     figures, broken = [], []
-    clock, begun = ClockWatch(), time.monotonic()
+    clock, begun, busy = ClockWatch(), time.monotonic(), cpus_busy()
     try:
         for name in wanted:
             started = time.monotonic()
@@ -136,6 +136,8 @@ def main():
         shutil.rmtree(env.work, ignore_errors=True)
 
     rows = rows_of(figures)
+    machine += (f"; the CPUs were {busy:.0f} % busy with other things before the run, "
+                f"{cpus_busy():.0f} % after it")
     print(f"\n{machine}\n")
     print_table(rows, sys.stdout)
     if abs(clock.step()) > 0.001:

@@ -159,11 +159,23 @@ def describe_machine(state_dir):
             f"Linux {platform.release()} {platform.machine()}, {debian_version()}, "
             f"Python {platform.python_version()}; state on {filesystem(state_dir)}; "
             f"buildtype {options['buildtype']}; "
-            f"{'root' if os.geteuid() == 0 else 'an ordinary user'}; "
-            f"load {os.getloadavg()[0]:.1f} at start")
+            f"{'root' if os.geteuid() == 0 else 'an ordinary user'}")
     if options["b_sanitize"] not in ("none", []):
         text += "; built with a sanitizer, so that the figures mean nothing"
     return text
+
+
+def cpus_busy(seconds=1):
+    """How busy all CPUs are while the benchmark does nothing, in per cent: what disturbs figures."""
+    def read():
+        values = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        values = [int(v) for v in values]
+        return sum(values), values[3] + values[4]  # all; idle and waiting for a disk
+
+    before = read()
+    time.sleep(seconds)
+    total, idle = (b - a for a, b in zip(before, read()))
+    return 100 * (total - idle) / max(total, 1)
 
 
 def flush_spans(directory, n):
@@ -182,18 +194,6 @@ def flush_spans(directory, n):
     return values
 
 
-def lateness(n):
-    values = []
-    for _ in range(n):
-        due = time.monotonic_ns() + 1_000_000
-        time.sleep(0.001)
-        values.append((time.monotonic_ns() - due) / 1e9)
-    return values
-
-
 def machine_figures(directory):
-    """For scale: what is noise here, and what a commit must cost at least."""
-    return [Figure("how late a sleep of 1 ms ends (noise)",
-                   Series("the machine", "s", lateness(500)), []),
-            Figure("one fdatasync of 4 KiB",
-                   Series("the disk", "s", flush_spans(directory, 100)), [])]
+    """For scale: what a commit must cost at least."""
+    return [Figure("one fdatasync of 4 KiB", Series("the disk", "s", flush_spans(directory, 100)), [])]

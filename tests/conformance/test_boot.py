@@ -12,8 +12,7 @@ ORDER = {"boot.py": NOTE.format("boot"), "main.py": NOTE.format("main")}
 def reset_while_watching(b, kind="hard"):
     """Resets with the REPL open; all that a user sees from the reset to the prompt."""
     repl = b.open_repl()
-    repl.write(b"\r")
-    repl.read_until(b"\n>>> ")
+    repl.sync()
     if kind == "soft":
         return repl, repl.soft_reset()
     b.control.reset("hard")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A board that does not start ends in back-off and a clear status, never in a spin."""
 import pathlib
+import shutil
 import time
 
 import pytest
@@ -86,6 +87,26 @@ def test_recovers_when_the_program_is_there_again(boards, tmp_path):
     link.symlink_to(board_program())
     p = b.wait_state("idle")
     assert p["Problem"] == ""
+
+
+def test_file_in_the_place_of_the_flash(boards):
+    b = boards(files=None, config=BACKOFF, start=False)
+    b.flash.write_text("not a directory")
+    b.start()
+    check_backoff(b, "Not a directory")
+    b.flash.unlink()
+    b.wait_state("idle")
+    assert b.flash.is_dir()
+
+
+def test_flash_that_goes_away_is_made_again(boards):
+    b = boards({"main.py": "print('main runs')\n"})
+    b.wait_state("idle")
+    shutil.rmtree(b.flash)
+    b.hard_reset()
+    repl = b.friendly()
+    assert repl.line("f = open('x', 'w'); n = f.write('new'); f.close(); n") == "3\r\n"
+    assert b.read("x") == "new"
 
 
 def test_an_order_does_not_wait_for_the_back_off(bad_board):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Disks that are slow, full, read-only or full of nonsense: the board goes on, history as far as it can."""
+import contextlib
 import sqlite3
 import time
 
@@ -130,9 +131,10 @@ def truncate(path):
 
 def foreign(path):
     path.unlink()
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE resets (what TEXT)")
         db.execute("PRAGMA application_id = 77")
+        db.commit()
 
 
 @pytest.mark.parametrize("damage", [corrupt_head, corrupt_pages, truncate, foreign])
@@ -162,7 +164,7 @@ def test_newer_database_is_left_alone(boards):
     b.wait_state("idle")
     assert b.stop() == 0
     path = b.state_dir / "history.db"
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version = 9999")
     before = path.read_bytes()
     b.start()

@@ -806,7 +806,7 @@ static void test_half_open(void **state) {
                 n_open += poll(&pfd, 1, 0) == 0;
         }
         assert_int_equal(n_open, 32);
-        assert_true(server_fds() <= n_fds + 32);
+        assert_true(server_fds() <= n_fds + 2 * 32);
         /* full: one more is refused, not left hanging */
         (void) (bus_open(&b, false) >= 0 &&
                 sd_bus_get_property_string(b, CONTROL_SERVICE, CONTROL_PATH, CONTROL_INTERFACE, "State",
@@ -935,6 +935,25 @@ static void test_many_connections_in_turn(void **state) {
         assert_server_fds(n_fds);
 }
 
+/* Whoever is connected, and whatever they do not do: a stop does not wait for them. */
+static void test_stop(void **state) {
+        sd_bus *lazy = bus_get(), *idle = bus_get();
+        int half_open = dial(), silent = dial();
+        uint64_t start;
+
+        assert_true(send(half_open, "\0AUTH EXT", 9, MSG_NOSIGNAL) > 0);
+        assert_true(call(lazy, "FollowLog", NULL, NULL, "") >= 0);
+        for (unsigned i = 0; i < 3; i++) /* more than its socket holds, less than it is closed for */
+                assert_true(call(idle, "Interrupt", NULL, NULL, "") >= 0);
+        start = now_usec(CLOCK_MONOTONIC);
+        assert_int_equal(end(state), 0);
+        assert_true(now_usec(CLOCK_MONOTONIC) - start < 5 * USEC_PER_SEC);
+        (void) close(half_open);
+        (void) close(silent);
+        sd_bus_close_unref(lazy);
+        sd_bus_close_unref(idle);
+}
+
 static void test_cannot_listen(void **state) {
         static const ControlBackend none;
         sd_event *event = NULL;
@@ -976,6 +995,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_asks_and_does_not_listen, begin, end),
                 cmocka_unit_test_setup_teardown(test_busy_loop, begin, end),
                 cmocka_unit_test_setup_teardown(test_many_connections_in_turn, begin, end),
+                cmocka_unit_test_setup(test_stop, begin),
                 cmocka_unit_test(test_cannot_listen),
         };
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The real mpyd, in the foreground, with directories of its own that are gone afterwards."""
+import contextlib
 import fcntl
 import json
 import os
@@ -329,7 +330,8 @@ class Board:
 
     def history(self):
         """Rows of resets in the database, oldest first, each a dict."""
-        with sqlite3.connect(f"file:{self.state_dir}/history.db?mode=ro", uri=True) as db:
+        uri = f"file:{self.state_dir}/history.db?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute("SELECT * FROM resets ORDER BY id")]
 
