@@ -1,36 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* The board's life put into effect: events from the process, the timers, the history and the operator
  * go to lifecycle.c; what it answers is done here, and each reset is told once. */
-#include "daemon/supervisor.h"
+#include "daemon/supervisor-private.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 
 #include "host/host.h"
-#include "mpyd/control.h"
-#include "mpyd/retained.h"
-#include "util/io.h"
 #include "util/log.h"
 #include "util/parse.h"
 #include "util/text.h"
 
-#define KILL_TIMEOUT_USEC (5 * USEC_PER_SEC) /* SIGKILL to "it hangs in the kernel" */
-#define HISTORY_STOP_USEC (2 * USEC_PER_SEC) /* what a slow disk may add to a stop */
-#define FALLBACK_USER "nobody"
-#define BOARD_LOG_BURST 100u
-#define BOARD_LOG_PER_SEC 5u
 
-static void dispatch(Supervisor *s, const LifeEvent *e);
-
-static LifeNow now(void) {
+LifeNow supervisor_now(void) {
         return (LifeNow) {
                 .monotonic_usec = now_usec(CLOCK_MONOTONIC),
                 .boottime_usec = now_usec(CLOCK_BOOTTIME),
@@ -55,7 +41,7 @@ static void on_recorded(void *userdata, int64_t id) {
         if (rec != s->recording)
                 return; /* of a life that is over already */
         s->recording = NULL;
-        dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_RECORDED });
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_RECORDED });
 }
 
 static void describe_reset(const LifeReset *r, char *buf, size_t size) {
@@ -135,7 +121,7 @@ static void on_fault(void *userdata, const char *what) {
 
         board_process_end_link(s->board);
         log_warning("The board broke the rules of its link: %s; killing it.", what);
-        dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_FAULT, .detail = what });
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_FAULT, .detail = what });
 }
 
 static void on_exited(void *userdata, int exit_status, int signal) {
@@ -143,14 +129,14 @@ static void on_exited(void *userdata, int exit_status, int signal) {
 
         console_detach_board(s->console, true);
         s->board = board_process_free(s->board);
-        dispatch(s, &(LifeEvent) {
+        supervisor_dispatch(s, &(LifeEvent) {
                             .type = LIFE_EVENT_EXITED,
                             .exit_status = exit_status,
                             .signal = signal,
                     });
 }
 
-static void on_console_sync(void *userdata) {
+void supervisor_on_console_sync(void *userdata) {
         Supervisor *s = userdata;
 
         if (s->board)
@@ -216,7 +202,7 @@ static void do_spawn(Supervisor *s) {
                 return;
         (void) snprintf(detail, sizeof detail, "%s: %s", s->options.board_path,
                         strerrordesc_np(-r) ?: "?");
-        dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_SPAWN_FAILED, .detail = detail });
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_SPAWN_FAILED, .detail = detail });
 }
 
 static void send_to_board(Supervisor *s, const LinkMessage *m) {
@@ -311,8 +297,8 @@ static void act(Supervisor *s, LifeAction action) {
 
 /* ---- the deadline ---- */
 
-static int on_life_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        dispatch(userdata, &(LifeEvent) { .type = LIFE_EVENT_TIMER });
+int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        supervisor_dispatch(userdata, &(LifeEvent) { .type = LIFE_EVENT_TIMER });
         return 0;
 }
 
@@ -346,9 +332,9 @@ static void show_change(Supervisor *s) {
 
 /* An action may report back at once (a process that cannot be started): such an event is handled
  * before this returns, after the actions that came before it; it is always the last one's. */
-static void dispatch(Supervisor *s, const LifeEvent *e) {
+void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
         LifeState before = s->life.state;
-        LifeActions a = life_handle(&s->life, e, now());
+        LifeActions a = life_handle(&s->life, e, supervisor_now());
         bool waits = s->life.state == LIFE_WAITING && before != LIFE_WAITING;
 
         for (size_t i = 0; i < a.n; i++)
@@ -369,7 +355,7 @@ static void dispatch(Supervisor *s, const LifeEvent *e) {
 
 static void on_stage(Supervisor *s, const LinkStage *stage) {
         console_set_stage(s->console, stage->stage, stage->console_pos);
-        dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_STAGE, .stage = stage->stage });
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_STAGE, .stage = stage->stage });
 }
 
 static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
@@ -410,7 +396,7 @@ static void on_message(void *userdata, const LinkMessage *m) {
 
         switch (m->type) {
         case LINK_HELLO:
-                dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_HELLO });
+                supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_HELLO });
                 break;
         case LINK_STAGE:
                 on_stage(s, &m->stage);
@@ -419,7 +405,7 @@ static void on_message(void *userdata, const LinkMessage *m) {
                 on_stage_end(s, &m->stage_end);
                 break;
         case LINK_RESET:
-                dispatch(s, &(LifeEvent) {
+                supervisor_dispatch(s, &(LifeEvent) {
                                     .type = LIFE_EVENT_ASKED,
                                     .kind = m->reset.kind,
                                     .raw_repl = m->reset.raw_repl,
@@ -442,341 +428,4 @@ static void on_message(void *userdata, const LinkMessage *m) {
         case LINK_TYPE_INVALID:
                 break;
         }
-}
-
-/* ---- what operators ask ---- */
-
-static int backend_reset(void *userdata, ResetKind kind, const char *who) {
-        Supervisor *s = userdata;
-        char detail[LIFE_DETAIL_MAX];
-
-        if (s->life.state == LIFE_STUCK || s->life.state == LIFE_OFF || s->life.shutting_down)
-                return -EBUSY;
-        (void) snprintf(detail, sizeof detail, "%s reset asked for by %s",
-                        reset_kind_to_string(kind), who);
-        dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_ORDER, .kind = kind, .detail = detail });
-        return 0;
-}
-
-static int backend_interrupt(void *userdata) {
-        Supervisor *s = userdata;
-
-        return s->board ? board_process_send(s->board, &(LinkMessage) { .type = LINK_INTERRUPT })
-                        : -ENOTCONN;
-}
-
-static int backend_open_console(void *userdata, const char *who, bool take_over, int *ret) {
-        Supervisor *s = userdata;
-
-        return console_open_session(s->console, who, take_over, ret);
-}
-
-static const char *backend_console_holder(void *userdata) {
-        Supervisor *s = userdata;
-
-        return console_holder(s->console);
-}
-
-static int backend_history(void *userdata, const HistoryQuery *q, HistoryAnswer answer,
-                           void *answer_data) {
-        Supervisor *s = userdata;
-
-        return history_query(s->history, q, answer, answer_data);
-}
-
-static const LogRing *backend_log(void *userdata) {
-        Supervisor *s = userdata;
-
-        return &s->log;
-}
-
-static void on_log(void *userdata, uint64_t realtime_usec, int level, const char *ident,
-                   const char *message) {
-        Supervisor *s = userdata;
-
-        log_ring_add(&s->log, realtime_usec, level, ident, message);
-        if (s->log.n > 0)
-                control_server_emit_log(s->control, log_ring_get(&s->log, s->log.n - 1));
-}
-
-static void on_history_report(void *userdata, int level, const char *message) {
-        log_full(level, 0, (const char *const[]) { "MPYD_EVENT", "history", NULL }, "%s", message);
-}
-
-/* ---- configuration ---- */
-
-static LifeLimits limits_from(const Config *c) {
-        return (LifeLimits) {
-                .start_timeout_usec = c->board.start_timeout_usec,
-                .commit_timeout_usec = c->history.commit_timeout_usec,
-                .interrupt_timeout_usec = c->stop.interrupt_timeout_usec,
-                .abort_timeout_usec = c->stop.abort_timeout_usec,
-                .kill_timeout_usec = KILL_TIMEOUT_USEC,
-                .backoff_min_usec = c->reset.backoff_min_usec,
-                .backoff_max_usec = c->reset.backoff_max_usec,
-                .burst = c->reset.burst,
-                .interval_usec = c->reset.interval_usec,
-        };
-}
-
-static int load_config(Supervisor *s, Config *ret) {
-        int r = config_load(s->options.config_path, s->options.config_required, ret);
-
-        if (r < 0)
-                return log_error_errno(r, "Failed to read %s: %m", s->options.config_path);
-        log_set_max_level(ret->log.level);
-        for (size_t i = 0; i < ret->n_warnings; i++)
-                log_warning("%s", ret->warnings[i]);
-        return 0;
-}
-
-void supervisor_reload(Supervisor *s) {
-        Config fresh;
-
-        if (load_config(s, &fresh) < 0)
-                return;
-        if (!streq(fresh.board.user, s->config.board.user))
-                log_notice("[board] user takes effect when mpyd restarts.");
-        if (fresh.history.max_size != s->config.history.max_size)
-                log_notice("[history] max-size takes effect when mpyd restarts.");
-        if (fresh.board.heap != s->config.board.heap ||
-            fresh.board.heap_max != s->config.board.heap_max)
-                log_notice("[board] heap and heap-max take effect at the next reset of the board.");
-        config_done(&s->config);
-        s->config = fresh;
-        {
-                LifeLimits limits = limits_from(&s->config);
-
-                life_set_limits(&s->life, &limits, now());
-        }
-        console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
-        log_info("Configuration read again.");
-}
-
-/* ---- life of the supervisor ---- */
-
-/* Whom the board runs as. Only root can choose; everyone else runs it as themselves. */
-static int choose_user(Supervisor *s) {
-        const char *name = s->config.board.user;
-        struct passwd *pw;
-
-        if (geteuid() != 0)
-                return 0;
-        pw = getpwnam(name);
-        if (!pw) {
-                log_info("There is no user %s, running the board as %s.", name, FALLBACK_USER);
-                pw = getpwnam(FALLBACK_USER);
-        }
-        if (!pw)
-                return log_error_errno(ENOENT, "There is neither a user %s nor %s to run scripts "
-                                               "as; set [board] user=.", name, FALLBACK_USER);
-        if (pw->pw_uid == 0)
-                return log_error_errno(EPERM, "[board] user=%s would run scripts as root; choose "
-                                              "an ordinary user.", name);
-        s->change_user = true;
-        s->board_uid = pw->pw_uid;
-        s->board_gid = pw->pw_gid;
-        return 0;
-}
-
-static gid_t admin_group(void) {
-        struct group *gr = geteuid() == 0 ? getgrnam("mpyd") : NULL;
-
-        return gr ? gr->gr_gid : (gid_t) -1;
-}
-
-static int take_directories(Supervisor *s) {
-        _cleanup_free_ char *lock = NULL;
-        int r;
-
-        r = mkdir_parents(s->options.state_dir, 0755);
-        if (r < 0)
-                return log_error_errno(r, "Failed to create %s: %m", s->options.state_dir);
-        r = mkdir_parents(s->options.run_dir, 0755);
-        if (r < 0)
-                return log_error_errno(r, "Failed to create %s: %m", s->options.run_dir);
-        s->run_dir_fd = open(s->options.run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (s->run_dir_fd < 0)
-                return log_error_errno(errno, "Failed to open %s: %m", s->options.run_dir);
-
-        if (asprintf(&lock, "%s/lock", s->options.state_dir) < 0 ||
-            asprintf(&s->flash_dir, "%s/flash", s->options.state_dir) < 0 ||
-            asprintf(&s->history_path, "%s/" CONTROL_HISTORY_FILE, s->options.state_dir) < 0 ||
-            asprintf(&s->repl_link, "%s/" CONTROL_REPL_LINK, s->options.run_dir) < 0)
-                return log_oom();
-        s->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (s->lock_fd < 0) /* a read-only state directory does not stop the board */
-                log_warning_errno(errno, "Failed to lock %s, going on without: %m", lock);
-        else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return log_error_errno(errno, "Another mpyd uses %s; stop it first.",
-                                       s->options.state_dir);
-        return 0;
-}
-
-static int make_retained(Supervisor *s) {
-        int r;
-
-        s->retained_fd = retained_create();
-        if (s->retained_fd < 0)
-                return log_error_errno(s->retained_fd, "Failed to make the retained page: %m");
-        r = retained_map(s->retained_fd, &s->retained);
-        if (r < 0)
-                return log_error_errno(r, "Failed to map the retained page: %m");
-        retained_clear(s->retained);
-        return 0;
-}
-
-static int add_timers(Supervisor *s) {
-        static const int clocks[] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME };
-
-        for (size_t i = 0; i < ELEMENTSOF(clocks); i++) {
-                /* Accuracy 1 µs: the default is up to 250 ms late. */
-                int r = sd_event_add_time(s->event, &s->life_timers[i], clocks[i], UINT64_MAX, 1,
-                                          on_life_timer, s);
-
-                if (r >= 0)
-                        r = sd_event_source_set_enabled(s->life_timers[i], SD_EVENT_OFF);
-                if (r < 0)
-                        return log_error_errno(r, "Failed to make a timer: %m");
-        }
-        return 0;
-}
-
-static int open_doors(Supervisor *s) {
-        _cleanup_free_ char *control_path = NULL;
-        gid_t gid = admin_group();
-        int r;
-
-        r = console_new(&s->console, s->event,
-                        &(ConsoleOptions) {
-                                .link = s->repl_link,
-                                .gid = gid,
-                                .stall_timeout_usec = s->config.console.stall_timeout_usec,
-                        },
-                        on_console_sync, s);
-        if (r < 0)
-                return log_error_errno(r, "Failed to make the console %s: %m", s->repl_link);
-
-        if (asprintf(&control_path, "%s/" CONTROL_SOCKET, s->options.run_dir) < 0)
-                return log_oom();
-        r = control_server_new(&s->control, s->event,
-                               &(ControlOptions) {
-                                       .path = control_path,
-                                       .admin_gid = gid,
-                                       .board_uid = s->change_user ? s->board_uid : (uid_t) -1,
-                               },
-                               &(ControlBackend) {
-                                       .property = supervisor_property,
-                                       .reset = backend_reset,
-                                       .interrupt = backend_interrupt,
-                                       .open_console = backend_open_console,
-                                       .console_holder = backend_console_holder,
-                                       .history = backend_history,
-                                       .log = backend_log,
-                                       .userdata = s,
-                               });
-        if (r < 0)
-                return log_error_errno(r, "Failed to listen on %s: %m", control_path);
-        return 0;
-}
-
-static int start(Supervisor *s) {
-        LifeLimits limits;
-        int r;
-
-        log_set_sink(on_log, s);
-        r = load_config(s, &s->config);
-        if (r < 0)
-                return r;
-        r = take_directories(s);
-        if (r < 0)
-                return r;
-        r = choose_user(s);
-        if (r < 0)
-                return r;
-        r = host_boot_id(s->boot_id);
-        if (r < 0)
-                log_warning_errno(r, "Failed to learn this host's boot id, ignoring: %m");
-        r = make_retained(s);
-        if (r < 0)
-                return r;
-        r = history_new(&s->history, s->event, s->history_path, s->config.history.max_size,
-                        on_history_report, s);
-        if (r < 0)
-                return log_error_errno(r, "Failed to start the history: %m");
-        r = add_timers(s);
-        if (r < 0)
-                return r;
-        r = open_doors(s);
-        if (r < 0)
-                return r;
-        limits = limits_from(&s->config);
-        life_init(&s->life, &limits, now());
-        return 0;
-}
-
-static void power_on(Supervisor *s) {
-        HostStart why = host_run_began(s->run_dir_fd, s->boot_id);
-
-        log_info("mpyd " MPYD_VERSION ": scripts are in %s, the REPL is at %s.", s->flash_dir,
-                 s->repl_link);
-        (void) history_add_event(s->history, "daemon-start", why.detail);
-        dispatch(s, &(LifeEvent) {
-                            .type = LIFE_EVENT_POWER_ON,
-                            .cause = why.cause,
-                            .reason = why.reason,
-                            .detail = why.detail,
-                    });
-}
-
-int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *options) {
-        _cleanup_(supervisor_freep) Supervisor *s = calloc(1, sizeof *s);
-        int r;
-
-        if (!s)
-                return log_oom();
-        s->options = *options;
-        s->event = sd_event_ref(event);
-        s->lock_fd = s->run_dir_fd = s->retained_fd = -EBADF;
-        s->started_realtime_usec = now_usec(CLOCK_REALTIME);
-        s->board_log_limit = rate_limit_make(BOARD_LOG_BURST, BOARD_LOG_PER_SEC, USEC_PER_SEC,
-                                             now_usec(CLOCK_MONOTONIC));
-        r = start(s);
-        if (r < 0)
-                return r;
-        power_on(s);
-        *ret = TAKE_PTR(s);
-        return 0;
-}
-
-void supervisor_stop(Supervisor *s) {
-        (void) sd_notify(0, "STOPPING=1");
-        dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_SHUTDOWN });
-}
-
-Supervisor *supervisor_free(Supervisor *s) {
-        if (!s)
-                return NULL;
-        log_set_sink(NULL, NULL);
-        s->board = board_process_free(s->board);
-        s->console = console_free(s->console);
-        s->control = control_server_free(s->control);
-        history_free(TAKE_PTR(s->history), HISTORY_STOP_USEC);
-        for (size_t i = 0; i < ELEMENTSOF(s->life_timers); i++)
-                sd_event_source_disable_unref(s->life_timers[i]);
-        s->retained = s->retained ? retained_unmap(s->retained) : NULL;
-        safe_close(s->retained_fd);
-        safe_close(s->run_dir_fd);
-        safe_close(s->lock_fd);
-        log_ring_done(&s->log);
-        config_done(&s->config);
-        free(s->flash_dir);
-        free(s->history_path);
-        free(s->repl_link);
-        free(s->traceback);
-        free(s->last_traceback);
-        free(s->last_reset);
-        sd_event_unref(s->event);
-        free(s);
-        return NULL;
 }

@@ -166,7 +166,7 @@ def describe_machine(state_dir):
 
 
 def cpus_busy(seconds=1):
-    """How busy all CPUs are while the benchmark does nothing, in per cent: what disturbs figures."""
+    """How busy all CPUs are while the benchmark does nothing, in per cent."""
     def read():
         values = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
         values = [int(v) for v in values]
@@ -196,4 +196,5 @@ def flush_spans(directory, n):
 
 def machine_figures(directory):
     """For scale: what a commit must cost at least."""
-    return [Figure("one fdatasync of 4 KiB", Series("the disk", "s", flush_spans(directory, 100)), [])]
+    spans = flush_spans(directory, 100)
+    return [Figure("one fdatasync of 4 KiB", Series("the disk", "s", spans), [])]

@@ -58,7 +58,7 @@ static char type_of(int fd) {
 static void report(void) {
         struct rlimit core = { 1, 1 };
         sigset_t mask;
-        char cwd[256] = "?", comm[32] = "?";
+        char cwd[256] = "?";
         uid_t ruid, euid, suid;
         gid_t rgid, egid, sgid;
         int n_blocked = 0, kind = -1;
@@ -91,9 +91,8 @@ static void report(void) {
         dprintf(BOARD_FD_CONSOLE_OUT, "uids %u %u %u gids %u %u %u groups %d\n", ruid, euid, suid,
                 rgid, egid, sgid, getgroups(0, NULL));
         (void) getrlimit(RLIMIT_CORE, &core);
-        dprintf(BOARD_FD_CONSOLE_OUT, "umask %o core %lu leader %d\n", old, (unsigned long) core.rlim_cur,
-                getsid(0) == getpid());
-        (void) prctl(PR_GET_NAME, comm);
+        dprintf(BOARD_FD_CONSOLE_OUT, "umask %o core %lu leader %d\n", old,
+                (unsigned long) core.rlim_cur, getsid(0) == getpid());
         dprintf(BOARD_FD_CONSOLE_OUT, "end\n");
 }
 

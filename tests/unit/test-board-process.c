@@ -289,7 +289,8 @@ static void test_messages(void **state) {
         assert_int_equal(board_process_send(board, &(LinkMessage) { .type = LINK_STOP }), 0);
         assert_has(output("stop 1\n"), "interrupt 0\n"); /* each with its number */
         assert_string_equal(told, "hello\n");
-        assert_int_equal(board_process_send(board, &(LinkMessage) { .type = LINK_TYPE_INVALID }), -EINVAL);
+        assert_int_equal(board_process_send(board, &(LinkMessage) { .type = LINK_TYPE_INVALID }),
+                         -EINVAL);
 }
 
 /* A board that does not read its messages does not hold us up. */
@@ -324,7 +325,8 @@ static void test_faults(void **state) {
                 { "bytes 4096\nhello\n", "fault: it sent a malformed message\n" },
                 { "bytes 4097\nhello\n", "fault: it sent an over-long message\n" },
                 { "bytes 12000\nhello\n", "fault: it sent an over-long message\n" },
-                { "hello\nversion\nhello\n", "hello\nfault: it speaks another version of the board link\n" },
+                { "hello\nversion\nhello\n",
+                  "hello\nfault: it speaks another version of the board link\n" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -201,7 +201,7 @@ static void put(int fd, const char *text) {
         settle();
 }
 
-/* As much as its pipe (64 KiB) and the console (64 KiB) are sure to hold for a board that does not read. */
+/* As much as a pipe (64 KiB) and the console (64 KiB) are sure to hold while a board does not read. */
 #define HELD 130000u
 
 static void send_all(int fd, const char *data, size_t size) {
@@ -307,7 +307,8 @@ static void test_leave_with_much_unread(void **state) {
         n_got = drain(board_in, got, sizeof got);
         assert_true(n_got >= 128 * 1024 && n_got <= size);
         assert_memory_equal(got, data, n_got);
-        assert_int_equal(n_got < size, strstr(log_text, "bytes typed at the REPL were dropped") != NULL);
+        assert_int_equal(n_got < size,
+                         strstr(log_text, "bytes typed at the REPL were dropped") != NULL);
         a = client();
         put(a, "next");
         assert_reads(board_in, "next");

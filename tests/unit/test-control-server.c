@@ -44,7 +44,7 @@ static Supervisor supervisor;
 /* Log lines are the test's handle on the server: a reset with this kind … */
 static void flood_log(unsigned n, size_t size) {
         static char text[8192];
-        static LogLine line = { .realtime_usec = 1, .level = 6, .ident = (char *) "main.py", .text = text };
+        static LogLine line = { .level = 6, .ident = (char *) "main.py", .text = text };
 
         memset(text, 'x', MIN(size, sizeof text - 1));
         for (unsigned i = 0; i < n; i++) {
@@ -383,7 +383,8 @@ static void test_properties(void **state) {
                 while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
                         assert_true(sd_bus_message_read(m, "s", &text) > 0);
                         if (streq(text, properties[i].name)) {
-                                assert_int_equal(sd_bus_message_verify_type(m, 'v', properties[i].type), 1);
+                                assert_int_equal(
+                                        sd_bus_message_verify_type(m, 'v', properties[i].type), 1);
                                 goto found;
                         }
                         assert_true(sd_bus_message_skip(m, "v") > 0);
@@ -537,17 +538,21 @@ static void test_console(void **state) {
         sd_bus_flush_close_unref(b);
 }
 
+static int ask_history(sd_bus *b, int64_t id, sd_bus_message **reply) {
+        return call(b, "GetHistory", NULL, reply, "xtxu", id, (uint64_t) 0, (int64_t) 0, 3u);
+}
+
 static void test_history(void **state) {
         sd_bus *b = bus_get();
         sd_bus_message *m = NULL;
         const char *json;
 
-        assert_true(call(b, "GetHistory", NULL, &m, "xtxu", (int64_t) 0, (uint64_t) 0, (int64_t) 0, 3u) >= 0);
+        assert_true(ask_history(b, 0, &m) >= 0);
         assert_true(sd_bus_message_read(m, "s", &json) > 0);
         assert_int_equal(json[0], '[');
         assert_non_null(strstr(json, "for the test"));
         m = sd_bus_message_unref(m);
-        assert_true(call(b, "GetHistory", NULL, &m, "xtxu", (int64_t) 4711, (uint64_t) 0, (int64_t) 0, 3u) >= 0);
+        assert_true(ask_history(b, 4711, &m) >= 0);
         assert_true(sd_bus_message_read(m, "s", &json) > 0);
         assert_string_equal(json, "[]");
         sd_bus_message_unref(m);
@@ -635,7 +640,9 @@ static void test_signals(void **state) {
         struct {
                 const char *name;
                 unsigned *n;
-        } signals[] = { { "Logged", &n_logged }, { "BoardReset", &n_reset }, { "StateChanged", &n_state } };
+        } signals[] = {
+                { "Logged", &n_logged }, { "BoardReset", &n_reset }, { "StateChanged", &n_state },
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 assert_true(sd_bus_match_signal(b, NULL, NULL, CONTROL_PATH, CONTROL_INTERFACE,
@@ -665,7 +672,9 @@ typedef struct Person {
 static int as_person(const Person *p) {
         static const struct {
                 const char *method, *types, *arg;
-        } changes[] = { { "Reset", "s", "hard" }, { "Interrupt", "", NULL }, { "OpenConsole", "sb", "who" } };
+        } changes[] = {
+                { "Reset", "s", "hard" }, { "Interrupt", "", NULL }, { "OpenConsole", "sb", "who" },
+        };
         sd_bus *b = NULL;
         char *s = NULL;
 

@@ -807,7 +807,7 @@ static void test_record_before_hello(void **state) {
         then(&w, HELLO, LIFE_POWERING_ON, "boot");
 }
 
-/* The disk is slow: the board waits its time and no longer; what is durable too late changes nothing. */
+/* The disk is slow: the board waits its time and no longer; what comes too late changes nothing. */
 static void test_late_record(void **state) {
         World w = world_at(P_AT_THE_DOOR);
 

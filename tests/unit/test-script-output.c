@@ -59,7 +59,8 @@ static const struct {
         { "int1\nboot 1\nmain 1\nmain 2>>> 1+1\n2\n>>> ", ALL_STAGES, 4,
           "_boot.py|int1\nboot.py|boot 1\nmain.py|main 1\nmain.py|main 2\n" },
         /* a stage that prints nothing, and one without a newline at its end */
-        { "abc", { { BOARD_STAGE_BOOT_INTERNAL, 0 }, { BOARD_STAGE_BOOT, 0 }, { BOARD_STAGE_MAIN, 2 } }, 3,
+        { "abc",
+          { { BOARD_STAGE_BOOT_INTERNAL, 0 }, { BOARD_STAGE_BOOT, 0 }, { BOARD_STAGE_MAIN, 2 } }, 3,
           "boot.py|ab\nmain.py|c\n" },
         /* no stage at all: output of the port itself */
         { "hello\nworld", { { 0 } }, 0, "" },

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* What operators ask of the supervisor over the control bus, and the log that they see there. */
+#include <stdio.h>
+
+#include "daemon/supervisor-private.h"
+#include "util/log.h"
+
+static int backend_reset(void *userdata, ResetKind kind, const char *who) {
+        Supervisor *s = userdata;
+        char detail[LIFE_DETAIL_MAX];
+
+        if (s->life.state == LIFE_STUCK || s->life.state == LIFE_OFF || s->life.shutting_down)
+                return -EBUSY;
+        (void) snprintf(detail, sizeof detail, "%s reset asked for by %s",
+                        reset_kind_to_string(kind), who);
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_ORDER, .kind = kind, .detail = detail });
+        return 0;
+}
+
+static int backend_interrupt(void *userdata) {
+        Supervisor *s = userdata;
+
+        return s->board ? board_process_send(s->board, &(LinkMessage) { .type = LINK_INTERRUPT })
+                        : -ENOTCONN;
+}
+
+static int backend_open_console(void *userdata, const char *who, bool take_over, int *ret) {
+        Supervisor *s = userdata;
+
+        return console_open_session(s->console, who, take_over, ret);
+}
+
+static const char *backend_console_holder(void *userdata) {
+        Supervisor *s = userdata;
+
+        return console_holder(s->console);
+}
+
+static int backend_history(void *userdata, const HistoryQuery *q, HistoryAnswer answer,
+                           void *answer_data) {
+        Supervisor *s = userdata;
+
+        return history_query(s->history, q, answer, answer_data);
+}
+
+static const LogRing *backend_log(void *userdata) {
+        Supervisor *s = userdata;
+
+        return &s->log;
+}
+
+void supervisor_on_log(void *userdata, uint64_t realtime_usec, int level, const char *ident,
+                       const char *message) {
+        Supervisor *s = userdata;
+
+        log_ring_add(&s->log, realtime_usec, level, ident, message);
+        if (s->log.n > 0)
+                control_server_emit_log(s->control, log_ring_get(&s->log, s->log.n - 1));
+}
+
+void supervisor_on_history_report(void *userdata, int level, const char *message) {
+        log_full(level, 0, (const char *const[]) { "MPYD_EVENT", "history", NULL }, "%s", message);
+}
+
+ControlBackend supervisor_control_backend(Supervisor *s) {
+        return (ControlBackend) {
+                .property = supervisor_property,
+                .reset = backend_reset,
+                .interrupt = backend_interrupt,
+                .open_console = backend_open_console,
+                .console_holder = backend_console_holder,
+                .history = backend_history,
+                .log = backend_log,
+                .userdata = s,
+        };
+}
