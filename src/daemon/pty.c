@@ -174,8 +174,9 @@ int pty_new(Pty **ret, sd_event *event, const char *link, gid_t gid, PtyClientHa
         return 0;
 }
 
-static bool process_has_open(const char *pid, const char *path) {
-        char dir[64], target[64];
+/* By device and inode: a container has a /dev/pts/N of its own for the same N. */
+static bool process_has_open(const char *pid, const struct stat *tty) {
+        char dir[64];
         _cleanup_close_ int fd = -EBADF;
         struct dirent *e;
         bool found = false;
@@ -188,30 +189,35 @@ static bool process_has_open(const char *pid, const char *path) {
                 return false;
         (void) TAKE_FD(fd);
         while (!found && (e = readdir(d))) {
-                ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
+                char target[64];
+                struct stat st;
+                /* The name first: stat() would ask whatever file system the file is on. */
+                ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target);
 
-                if (n > 0) {
-                        target[n] = '\0';
-                        found = streq(target, path);
-                }
+                found = n > 5 && memcmp(target, "/dev/", 5) == 0 &&
+                        fstatat(dirfd(d), e->d_name, &st, 0) >= 0 && st.st_dev == tty->st_dev &&
+                        st.st_ino == tty->st_ino;
         }
         (void) closedir(d);
         return found;
 }
 
 const char *pty_describe_client(const Pty *p, char *buf, size_t size) {
-        DIR *d = opendir("/proc");
+        struct stat tty;
+        DIR *d = NULL;
         char self[16];
         struct dirent *e;
 
         (void) snprintf(self, sizeof self, "%d", (int) getpid());
         (void) snprintf(buf, size, "another program");
+        if (stat(p->path, &tty) >= 0)
+                d = opendir("/proc");
         while (d && (e = readdir(d))) {
                 _cleanup_free_ char *comm = NULL;
                 char path[64], name[64];
 
                 if (e->d_name[0] < '1' || e->d_name[0] > '9' || streq(e->d_name, self) ||
-                    !process_has_open(e->d_name, p->path))
+                    !process_has_open(e->d_name, &tty))
                         continue;
                 (void) snprintf(path, sizeof path, "/proc/%.20s/comm", e->d_name);
                 if (read_file(AT_FDCWD, path, 256, &comm, NULL) < 0)

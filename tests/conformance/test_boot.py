@@ -299,8 +299,8 @@ def test_S56_globals_are_seen_at_both_repls(boards):
 
 @item("S61")
 def test_S61_remove_main_from_the_repl(boards):
-    b = boards({"main.py": "while True: pass\n"})
-    b.wait_stage("main.py")
+    b = boards({"main.py": "print('begins')\nwhile True: pass\n"})
+    b.wait_log("begins")
     repl = b.open_repl()
     repl.prompt()
     assert repl.line("import os; os.remove('main.py')") == ""

@@ -80,8 +80,8 @@ def test_S57_raw_repl_outlives_its_client(board):
 
 @item("S60")
 def test_S60_ctrl_c_stops_most_scripts(boards):
-    b = boards({"main.py": "while True: pass\n"})
-    b.wait_stage("main.py")
+    b = boards({"main.py": "print('begins')\nwhile True: pass\n"})
+    b.wait_log("begins")
     repl = b.open_repl()
     repl.write(b"\x03")
     repl.read_until(b"\n>>> ")

@@ -11,7 +11,7 @@ from mpydtest.items import item
 
 MAIN = {"boot.py": "open('/order.txt', 'a').write('boot ')\n",
         "main.py": "open('/order.txt', 'a').write('main ')\n"}
-BUSY = {"main.py": "while True: pass\n"}
+BUSY = {"main.py": "print('begins')\nwhile True: pass\n"}
 
 
 @item("S31")
@@ -96,8 +96,8 @@ def test_M06_works_from(boards, state):
 @pytest.mark.parametrize("script", ["boot.py", "main.py"])
 def test_M06_works_while_a_script_runs(boards, script):
     slow = "import time\ntime.sleep(1)\n" if script == "boot.py" else "while True: pass\n"
-    b = boards({script: slow})
-    b.wait_stage(script)
+    b = boards({script: "print('begins')\n" + slow})
+    b.wait_log("begins")
     assert b.mpremote("eval", "6 * 7").stdout == "42\n"
 
 
@@ -392,7 +392,7 @@ def test_M42_run_and_no_follow(board, tmp_path):
 @item("M42")
 def test_M42_run_stops_what_runs(boards, tmp_path):
     b = boards(BUSY)
-    b.wait_stage("main.py")
+    b.wait_log("begins")
     script = tmp_path / "script.py"
     script.write_text("print('instead')\n")
     assert b.mpremote("run", str(script)).stdout == "instead\n"

@@ -67,7 +67,7 @@ def test_board_fails_before_its_first_stage(bad_board, mode, problem):
 
 def clock_ticks(pid):
     """Processor time that a process has used."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 

@@ -138,7 +138,8 @@ def test_crowds_are_bounded(board):
             s.setblocking(False)
             crowd.append(s)
         time.sleep(0.2)
-        assert board.memory()[1] < 100
+        # 32 of them are let in, with three descriptors each at the most (libsystemd 257 has a pidfd).
+        assert board.memory()[1] < 50 + 3 * 32
     finally:
         for s in crowd:
             s.close()

@@ -71,13 +71,12 @@ class Screen:
     """mpyctl on a terminal."""
 
     def __init__(self, board, *args, columns=80):
+        # Not what os.environ has by name only: readline sets COLUMNS behind Python's back.
+        env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.environ["TERM"] = "xterm"
-            os.environ.pop("COLUMNS", None)
-            os.environ.pop("NO_COLOR", None)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            os.execv(mpyctl_program(), command(board, *args))
+            os.execve(mpyctl_program(), command(board, *args), {**env, "TERM": "xterm"})
         self.text = b""
         STARTED.append(self)
 

@@ -911,6 +911,7 @@ static void test_deep_sleep(void **state) {
         then(&w, ASKED_SLEEP, LIFE_STOPPING, "kill");
         then(&w, EXITED, LIFE_DEEP_SLEEP, "");
         assert_deadline_in(&w, LIFE_CLOCK_BOOTTIME, 30 * SEC);
+        assert_int_equal(w.life.next.cause, RESET_CAUSE_DEEPSLEEP); /* shown while it sleeps */
         /* The host is suspended meanwhile: the sleep goes on. */
         w.now.boottime_usec += 10 * SEC;
         then(&w, TIMER, LIFE_POWERING_ON, "record discard-input spawn");
@@ -1097,6 +1098,10 @@ static void test_orders_are_not_a_storm(void **state) {
 
         for (unsigned i = 0; i < 50; i++) {
                 PLAY(&w, HELLO, RECORDED, STAGE_MAIN, ORDER_HARD);
+                then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
+                PLAY(&w, HELLO, RECORDED, STAGE_MAIN, ORDER_SOFT);
+                then(&w, EXITED, LIFE_POWERING_ON, "record spawn");
+                PLAY(&w, HELLO, RECORDED, STAGE_MAIN, ASKED_SOFT, ORDER_HARD);
                 then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
         }
         reset_by(&w, false, STAGE_MAIN, RESET_KIND_HARD);

@@ -26,10 +26,10 @@ SANITIZER_WORDS = ("Sanitizer", "runtime error:")
 def process_exists(pid):
     """Whether pid lives; one that nobody has reaped yet does not."""
     try:
-        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = pathlib.Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except OSError:
         return False
-    return state != "Z"
+    return state != b"Z"
 
 
 def children(pid):
@@ -37,10 +37,10 @@ def children(pid):
     found = []
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            fields = stat.read_bytes().rpartition(b")")[2].split()  # a name may be anything
         except OSError:
             continue
-        if int(fields[1]) == pid and fields[0] != "Z":
+        if int(fields[1]) == pid and fields[0] != b"Z":
             found.append(int(stat.parent.name))
     return found
 
@@ -310,7 +310,8 @@ class Board:
         """Runs mpyctl. check: it must succeed."""
         done = subprocess.run([str(mpyctl_program()), "--run-dir", str(self.run_dir),
                                "--state-dir", str(self.state_dir), *arguments],
-                              input=text, capture_output=True, text=True, timeout=scaled(timeout))
+                              input=text, capture_output=True, text=True, timeout=scaled(timeout),
+                              env=dict(os.environ))  # without what readline puts behind its back
         assert not check or done.returncode == 0, (arguments, done)
         return done
 
