@@ -16,7 +16,7 @@
 #include "mpyd/reset.h"
 
 enum {
-        /* 0, 1, 2: /dev/null, /dev/null, the supervisor's stderr (for a dying process only) */
+        /* 0, 1, 2: /dev/null (2 is the supervisor's stderr in sanitizer builds, for their reports) */
         BOARD_FD_LINK = 3,        /* this socket */
         BOARD_FD_CONSOLE_IN = 4,  /* read end of a pipe: bytes typed at the REPL */
         BOARD_FD_CONSOLE_OUT = 5, /* write end of a pipe: all that Python prints */
@@ -31,6 +31,7 @@ enum {
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
 #define LINK_UNIQUE_ID_SIZE 8u
+#define LINK_PIPE_MAX (1024u * 1024) /* what BOARD_FD_CONSOLE_IN may hold: a board can widen it so far */
 #define LINK_INPUT_MAX 65536u /* unread input that a soft reset carries over, in all */
 
 /* Header: u16 magic, u16 version, u16 type, u16 reserved (0), u32 payload size, u32 sequence number

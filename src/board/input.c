@@ -10,7 +10,7 @@
 #include "mpyd/board-link.h"
 #include "util/io.h"
 
-#define PIPE_SIZE_WIDE (1024 * 1024)
+#define PIPE_SIZE_WIDE LINK_PIPE_MAX
 #define PEEKED_MAX 16
 
 static struct {

@@ -16,8 +16,6 @@
 
 /* How many messages one turn of the loop takes from a board that floods the link. */
 #define MESSAGES_PER_TURN 64u
-/* More than a socket's buffer holds: all that a board can have sent before it ended. */
-#define MESSAGES_AT_END 4096u
 #define KILL_WAIT_MSEC 100
 
 struct BoardProcess {
@@ -140,18 +138,26 @@ static _Noreturn void child_run(const BoardSpec *spec, pid_t parent, int null_fd
         if (getppid() != parent)
                 _exit(BOARD_EXIT_EXEC); /* it has ended already */
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        /* From here on it is the board's, which has the link and the console to speak through: what it
+         * could write to our log by itself nobody has checked. A sanitizer's report is worth that. */
+#ifndef __SANITIZE_ADDRESS__
+        if (dup2(STDIN_FILENO, STDERR_FILENO) < 0)
+                child_fail("cannot close stderr");
+#endif
         (void) fexecve(exe_fd, argv, envp);
         child_fail("cannot execute");
 }
 
-/* vfork() and not fork(): it spares copying the supervisor's page tables and the faults after it, a
+/* vfork() where it can be: it spares copying the supervisor's page tables and the faults after it, a
  * third of a millisecond of each reset, however large mpyd grows. The loop waits until the exec is
  * done; the program's pages are in memory, from the life before. A function of its own, so that nothing
  * of the caller's lives in registers that the child could change. */
 static __attribute__((noinline)) pid_t child_start(const BoardSpec *spec, pid_t parent, int null_fd,
                                                    int exe_fd, int fds[static BOARD_FD_MAX - 3],
                                                    char *const envp[]) {
-        pid_t pid = vfork();
+        /* One that becomes another user must not hold the daemon up while it does: what else runs as
+         * that user could stop it before the exec, and us with it. */
+        pid_t pid = spec->change_user ? fork() : vfork();
 
         if (pid == 0)
                 child_run(spec, parent, null_fd, exe_fd, fds, envp);
@@ -181,10 +187,10 @@ void board_process_end_link(BoardProcess *b) {
         (void) sd_event_source_set_enabled(b->link_source, SD_EVENT_OFF);
 }
 
-static void drain_link(BoardProcess *b, unsigned max) {
+void board_process_drain_link(BoardProcess *b) {
         uint8_t buf[LINK_MESSAGE_MAX + 1];
 
-        for (unsigned i = 0; i < max && !b->link_ended; i++) {
+        for (unsigned i = 0; i < MESSAGES_PER_TURN && !b->link_ended; i++) {
                 ssize_t n = recv(b->link_fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
                 LinkMessage m;
                 int r;
@@ -209,10 +215,6 @@ static void drain_link(BoardProcess *b, unsigned max) {
         }
 }
 
-void board_process_drain_link(BoardProcess *b) {
-        drain_link(b, MESSAGES_PER_TURN);
-}
-
 static int on_link(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         board_process_drain_link(userdata);
         return 0;
@@ -223,8 +225,8 @@ static int on_exit_event(sd_event_source *s, const siginfo_t *si, void *userdata
 
         b->reaped = true;
         (void) sd_event_source_set_enabled(b->exit_source, SD_EVENT_OFF);
-        /* What it sent before it died comes first. */
-        drain_link(b, MESSAGES_AT_END);
+        /* What it sent before it died has come already: this source's priority is lower. */
+        board_process_drain_link(b);
         b->handlers.exited(b->handlers.userdata, si->si_code == CLD_EXITED ? si->si_status : -1,
                            si->si_code == CLD_EXITED ? 0 : si->si_status);
         return 0;

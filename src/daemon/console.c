@@ -23,7 +23,7 @@
 #define QUEUE_SIZE (64u * 1024)
 #define OUTPUT_MAX (QUEUE_SIZE + CHUNK + PIPE_SIZE)
 #define INPUT_MAX (3 * QUEUE_SIZE) /* with what a user left behind that has gone */
-#define RETURNED_MAX (LINK_INPUT_MAX + PIPE_SIZE)
+#define RETURNED_MAX (LINK_INPUT_MAX + LINK_PIPE_MAX)
 #define REST_MAX (2 * QUEUE_SIZE)  /* of a client that has gone: more than a pty holds */
 #define CHUNK 16384u
 #define READS_PER_TURN 8
@@ -433,8 +433,10 @@ static void take_back_pipe(Console *c) {
         while (c->unread_fd >= 0 && ioctl(c->unread_fd, FIONREAD, &waiting) >= 0 && waiting > 0) {
                 ssize_t n = read_some(c->unread_fd, buf, MIN((size_t) waiting, sizeof buf));
 
-                if (n <= 0 || byte_queue_push(&c->returned, buf, (size_t) n) < 0)
+                if (n <= 0)
                         break;
+                if (byte_queue_push(&c->returned, buf, (size_t) n) < 0)
+                        c->input_dropped += (size_t) n;
         }
 }
 

@@ -31,6 +31,7 @@
 #define QUEUED_BYTES_MAX (1024u * 1024)
 #define REPLY_BYTES (32u * 1024) /* the largest of the usual ones, with a traceback */
 #define SIGNAL_BYTES 256u        /* without its text */
+#define ANSWER_ROWS_MAX 200u     /* of the history, in one answer; ask again with before_id */
 #define QUERIES_MAX 4u           /* of the history, at once */
 #define WHO_MAX 96u
 
@@ -282,6 +283,8 @@ static void on_history(void *userdata, int r, HistoryReset *resets, size_t n) {
                         r = -ENOMEM;
         if (r >= 0 && !(text = json_dumps(array, JSON_COMPACT)))
                 r = -ENOMEM;
+        if (text && !q->peer->gone)
+                peer_owed(q->peer, strlen(text));
         if (r < 0)
                 (void) sd_bus_reply_method_errno(q->call, r, NULL);
         else
@@ -305,7 +308,7 @@ static int method_get_history(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (p->n_queries >= QUERIES_MAX)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "too many questions at once; wait for the answers");
-        what.limit = limit;
+        what.limit = MIN(limit, ANSWER_ROWS_MAX);
         q = query_new(p, m);
         if (!q)
                 return -ENOMEM;
@@ -536,7 +539,7 @@ static int listen_at(const char *path) {
         if (strlen(path) >= sizeof sa.sun_path)
                 return -ENAMETOOLONG;
         strcpy(sa.sun_path, path);
-        (void) unlink(path); /* the state directory's lock says that nobody else serves it */
+        (void) unlink(path); /* the run directory's lock says that nobody else serves it */
         if (bind(fd, (struct sockaddr *) &sa, sizeof sa) < 0 || chmod(path, 0666) < 0 ||
             listen(fd, SOMAXCONN) < 0)
                 return -errno;

@@ -96,7 +96,7 @@ static void spawn(Life *l, LifeNow now, LifeActions *a) {
         l->state = LIFE_POWERING_ON;
         l->stage = l->reached = BOARD_STAGE_OFF;
         l->hello = l->booted = false;
-        l->intended = l->by_program = false;
+        l->intended = l->by_program = l->promised = false;
         l->fault[0] = '\0';
         l->step = LIFE_STOP_NONE;
         l->started_boottime_usec = now.boottime_usec;
@@ -299,8 +299,15 @@ static void on_asked(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
                 return;
         }
 
+        if (l->promised) { /* or it could put its own end off for ever */
+                on_fault(l, &(LifeEvent) { .detail = "it asked for another reset while it ended" }, now,
+                         a);
+                return;
+        }
+
         switch (e->kind) {
         case RESET_KIND_SOFT:
+                l->promised = true;
                 if (!l->intended) {
                         say(detail, "soft reset from %s", place);
                         intend(l, RESET_KIND_SOFT, l->next.reason, by_program, detail);
@@ -355,7 +362,9 @@ static void on_order(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
                 if (e->kind == RESET_KIND_HARD && l->step != LIFE_STOP_KILL) {
                         intend(l, RESET_KIND_HARD, RESET_REASON_RESET_PIN, false, e->detail);
                         step_kill(l, now, a);
-                }
+                } else if (l->intended && l->intent.kind == RESET_KIND_DEEPSLEEP)
+                        /* It is being killed for a sleep that nobody wants any more. */
+                        intend(l, RESET_KIND_HARD, RESET_REASON_RESET_PIN, false, e->detail);
                 break;
         case LIFE_OFF:
         case LIFE_STUCK:
@@ -386,6 +395,10 @@ static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) 
                 return;
         clear_deadline(l);
 
+        /* Meant to end by itself, and a signal that was not ours ended it: a finaliser that crashed, the
+         * OOM killer. */
+        if (l->intended && l->step != LIFE_STOP_KILL && e->signal != 0)
+                l->intended = false;
         if (l->intended)
                 r = l->intent;
         else {

@@ -134,6 +134,7 @@ typedef struct Life {
         LifeReset next;           /* the reset that begins (or began) this life */
         LifeReset intent;         /* how this life is meant to end, when intended */
         bool intended;
+        bool promised;            /* the board said that it ends by itself, now */
         uint64_t sleep_usec;      /* intent: deep sleep */
         bool by_program;          /* intent: counts against the rate limit */
         char fault[LIFE_DETAIL_MAX]; /* not intended: why the supervisor killed it, or empty */

@@ -19,6 +19,7 @@
 #include "util/parse.h"
 
 #define HISTORY_STOP_USEC (2 * USEC_PER_SEC) /* what a slow disk may add to a stop */
+#define DEFAULT_USER "mpyd"
 #define FALLBACK_USER "nobody"
 #define BOARD_LOG_BURST 100u
 #define BOARD_LOG_PER_SEC 5u
@@ -84,7 +85,10 @@ static int choose_user(Supervisor *s) {
                 return 0;
         pw = getpwnam(name);
         if (!pw) {
-                log_info("There is no user %s, running the board as %s.", name, FALLBACK_USER);
+                /* The package makes the default one; a name that somebody has written is a mistake. */
+                log_full(streq(name, DEFAULT_USER) ? LOG_INFO : LOG_WARNING, 0, NULL,
+                         "[board] user=%s: there is no such user, running the board as %s.", name,
+                         FALLBACK_USER);
                 pw = getpwnam(FALLBACK_USER);
         }
         if (!pw)
@@ -118,6 +122,9 @@ static int take_directories(Supervisor *s) {
         s->run_dir_fd = open(s->options.run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (s->run_dir_fd < 0)
                 return log_error_errno(errno, "Failed to open %s: %m", s->options.run_dir);
+        if (flock(s->run_dir_fd, LOCK_EX | LOCK_NB) < 0)
+                return log_error_errno(errno, "Another mpyd uses %s; stop it first.",
+                                       s->options.run_dir);
 
         if (asprintf(&lock, "%s/lock", s->options.state_dir) < 0 ||
             asprintf(&s->flash_dir, "%s/flash", s->options.state_dir) < 0 ||

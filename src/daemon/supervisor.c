@@ -15,6 +15,7 @@
 #include "util/parse.h"
 #include "util/text.h"
 
+#define EXCEPTION_DETAIL_MAX 480u /* of an event in the history: what the history keeps */
 
 LifeNow supervisor_now(void) {
         return (LifeNow) {
@@ -354,13 +355,30 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
 /* ---- what the board says ---- */
 
 static void on_stage(Supervisor *s, const LinkStage *stage) {
+        s->ended_stage = BOARD_STAGE_OFF;
         console_set_stage(s->console, stage->stage, stage->console_pos);
         supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_STAGE, .stage = stage->stage });
+}
+
+/* On disk at once, by its last lines: the reset that ends this life may never be recorded, when the
+ * power goes or mpyd is stopped. */
+static void tell_exception(Supervisor *s, const char *name, const char *traceback) {
+        size_t size = strlen(traceback), room = EXCEPTION_DETAIL_MAX - strlen(name) - sizeof ": ";
+        char detail[EXCEPTION_DETAIL_MAX];
+
+        (void) snprintf(detail, sizeof detail, "%s: %.*s", name, (int) room,
+                        traceback + (size - MIN(size, room)));
+        (void) history_add_event(s->history, "exception", detail);
 }
 
 static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
         const char *name = board_stage_to_string(e->stage);
         char text[4 * LINK_TEXT_MAX + 1]; /* a byte may become \xNN */
+
+        /* Each stage ends once, while it is the one that runs: a board cannot fill the log with ends. */
+        if (e->stage != s->life.stage || e->stage == s->ended_stage)
+                return;
+        s->ended_stage = e->stage;
 
         if (e->result == STAGE_RESULT_EXCEPTION)
                 log_full(LOG_WARNING, 0,
@@ -373,6 +391,8 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
         (void) text_sanitise(text, sizeof text, e->text, e->text_size, true);
         (void) free_and_strdup(&s->traceback, text);
         (void) free_and_strdup(&s->last_traceback, text);
+        if (e->result == STAGE_RESULT_EXCEPTION)
+                tell_exception(s, name, text);
 }
 
 static void on_unread_input(Supervisor *s, const LinkData *d) {

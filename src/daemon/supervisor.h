@@ -51,6 +51,7 @@ typedef struct Supervisor {
         gid_t board_gid;
 
         struct Recording *recording;   /* of the current reset, while it is not durable */
+        BoardStage ended_stage;        /* whose end has been told */
         char *traceback;               /* of the life that runs */
         char *last_traceback;          /* of any life */
         char *last_reset;              /* a sentence */

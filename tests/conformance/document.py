@@ -3,8 +3,8 @@
 """Makes docs/CONFORMANCE.md of items.toml and the tests: `tests/conformance/document.py` writes it,
 with --check it only tells whether the file is up to date.
 
-Tests are read, not run: each function with @item("S4", "state") proves that item. Of several tests of
-an item the first state that is given counts."""
+Tests are read, not run: each function with @item("S4", "state") proves that item. Of several tests
+of an item the first state that is given counts."""
 import ast
 import difflib
 import pathlib
@@ -19,8 +19,8 @@ FOLDERS = ("conformance", "integration")
 HEAD = """\
 # Conformance
 
-Made by `tests/conformance/document.py` from the tests and `tests/conformance/items.toml`; do not edit.
-`make test` runs every test named here.
+Made by `tests/conformance/document.py` from the tests and `tests/conformance/items.toml`; do not
+edit. `make test` runs every test named here.
 """
 
 

@@ -183,8 +183,8 @@ def test_M14_long_silence_is_fine(board):
     assert done.stdout == "awake\n"
 
 
-VALUES = ["1 << 100", "-1.5", "b'\\x00\\xff\\'\"'", "'tab\\tquote\\'\"\\u20ac'", "(1,)", "None", "[]",
-          "{'a': (True, False)}"]
+VALUES = ["1 << 100", "-1.5", "b'\\x00\\xff\\'\"'", "'tab\\tquote\\'\"\\u20ac'", "(1,)", "None",
+          "[]", "{'a': (True, False)}"]
 
 
 @item("M15")
@@ -209,7 +209,8 @@ def test_M16_system_exit_in_raw_exec(board):
 def test_M17_large_and_eight_bit_data(board, tmp_path):
     repl = board.open_repl(raw=False)  # the pty is raw without the client's help
     repl.enter_raw()
-    repl.send_raw("import sys\nn = sys.stdout.buffer.write(bytes(i for i in range(256) if i != 4))\n")
+    repl.send_raw("import sys\n"
+                  "n = sys.stdout.buffer.write(bytes(i for i in range(256) if i != 4))\n")
     expected = bytes(i for i in range(256) if i != 4)
     assert repl.read_until(b"\x04") == expected + b"\x04"
     repl.read_until(b">")

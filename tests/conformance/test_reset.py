@@ -153,8 +153,8 @@ def test_S11_soft_reset_from_the_repl_is_system_exit(board):
     repl = board.friendly()
     repl.line("import machine, sys")
     assert repl.line("machine.soft_reset is sys.exit") == "True\r\n"
-    assert repl.line("exec('try: machine.soft_reset()\\nexcept SystemExit: print(\"caught\")')") == \
-        "caught\r\n"
+    code = "exec('try: machine.soft_reset()\\nexcept SystemExit: print(\"caught\")')"
+    assert repl.line(code) == "caught\r\n"
     assert board.get("SoftResets") == 0
     code = "exec('try: machine.soft_reset()\\nfinally: print(\"finally\")')\r"
     repl.write(code.encode())
@@ -285,7 +285,8 @@ def test_S26_rtc_continues(board):
 def test_S45_documented_pattern_restarts_the_board(boards):
     pattern = ("import machine, sys\nimport my_app\n"
                "try:\n    my_app.main()\n"
-               "except Exception as e:\n    print('Fatal error in main:')\n    sys.print_exception(e)\n"
+               "except Exception as e:\n    print('Fatal error in main:')\n"
+               "    sys.print_exception(e)\n"
                "machine.reset()\n")
     app = ("import machine, os\n"
            "def main():\n"

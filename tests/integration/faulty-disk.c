@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* LD_PRELOAD: a disk with a fault. $FAULTY_DISK is a directory; while $FAULTY_DISK_MODE names a file
- * with "full" in it, nothing under the directory can be written (ENOSPC); with "read-only", nothing there
- * can be opened for writing or made (EROFS). The file may change while the program runs. */
+/* LD_PRELOAD: a disk with a fault. $FAULTY_DISK is a directory; while $FAULTY_DISK_MODE names a
+ * file with "full" in it, nothing under the directory can be written (ENOSPC); with "read-only",
+ * nothing there can be opened for writing or made (EROFS). The file may change at any time. */
 #undef _FILE_OFFSET_BITS /* both names of each call are to be defined here */
 #undef _TIME_BITS
 #include <dlfcn.h>

@@ -89,8 +89,8 @@ def test_random_garbage_is_survived(board):
         with connect(board) as s:
             if r.random() < 0.7:
                 authenticate(s)
-            data = bytearray(header(body=r.choice([0, 8, 100, 1 << 20]), fields=r.choice([0, 8, 64, 200]),
-                                    kind=r.randrange(6)))
+            data = bytearray(header(body=r.choice([0, 8, 100, 1 << 20]),
+                                    fields=r.choice([0, 8, 64, 200]), kind=r.randrange(6)))
             data += r.randbytes(r.randrange(400))
             try:
                 s.sendall(data)

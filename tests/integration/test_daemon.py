@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The life of the daemon itself: stopping in every state, a second one, its configuration, its own death."""
+"""The life of the daemon itself: stopping in every state, a second one, its configuration, its own
+death."""
 import os
 import pathlib
 import signal
@@ -50,7 +51,7 @@ def test_stops_while_powering_on(boards):
 
 
 def test_second_signal_does_not_wait(boards):
-    b = boards({"main.py": LOOP.replace("pass", "\n    try:\n        while 1: pass\n    except: pass")},
+    b = boards({"main.py": STATES["stopping"][0]["main.py"]},
                config={"stop": {"interrupt-timeout": "1min", "abort-timeout": "1min"}})
     b.wait_stage("main.py")
     b.process.send_signal(signal.SIGTERM)
@@ -114,7 +115,8 @@ def test_sighup_reads_the_configuration_again(board):
     repl = board.friendly()
     assert int(repl.line("import gc; n = gc.collect(); print(gc.mem_free())")) < 65 << 20
     assert board.get("ConfigWarnings") == []
-    board.drop_in("10-test.conf", "[board]\nheap = 128M\nheap-max = 128M\n[stop]\nabort-time = 1s\n")
+    board.drop_in("10-test.conf",
+                  "[board]\nheap = 128M\nheap-max = 128M\n[stop]\nabort-time = 1s\n")
     board.process.send_signal(signal.SIGHUP)
     p = board.wait(lambda p: p["ConfigWarnings"])
     warning = p["ConfigWarnings"][0]

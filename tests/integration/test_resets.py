@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Bad days of a board: programs that do not stop, boards that are killed, storms, sleep; and what the
-history keeps of each end."""
+"""Bad days of a board: programs that do not stop, boards that are killed, storms, sleep; and what
+the history keeps of each end."""
 import os
 import signal
 import time
@@ -20,12 +20,12 @@ STUBBORN = {
     # name: (program, SIGKILL is needed)
     "catches": ("while True:\n    try:\n        while True: pass\n"
                 "    except KeyboardInterrupt: print('caught')\n", False),
-    "bare except": ("while True:\n    try:\n        while True: pass\n    except: print('caught')\n",
-                    False),
+    "bare except": ("while True:\n    try:\n        while True: pass\n"
+                    "    except: print('caught')\n", False),
     "except BaseException": ("import time\nwhile True:\n    try: time.sleep(9)\n"
                              "    except BaseException: print('caught')\n", False),
-    "finally": ("def f():\n    try:\n        while True: pass\n    finally:\n        while True: pass\n"
-                "f()\n", False),
+    "finally": ("def f():\n    try:\n        while True: pass\n"
+                "    finally:\n        while True: pass\nf()\n", False),
     "disabled": ("import micropython\nmicropython.kbd_intr(-1)\nwhile True: pass\n", False),
     "stuck in C": ("print('begins')\nx = 7 ** 20000000\n", True),
 }

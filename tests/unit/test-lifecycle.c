@@ -492,7 +492,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [SHUTDOWN] = NOTED(MONOTONIC, 2 * SEC),
         },
         [P_ASKED] = {
-                [ASKED_SOFT] = NOTED(MONOTONIC, 1 * SEC),
+                [ASKED_SOFT] = KILL, /* it has said so already: a fault */
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
@@ -886,6 +886,35 @@ static void test_asked_and_did_not_exit(void **state) {
         then(&w, EXITED, LIFE_POWERING_ON, "record spawn");
 }
 
+/* A finaliser that crashes, the OOM killer: not the soft reset that was meant. */
+static void test_crash_while_it_ends(void **state) {
+        static const Place ending[] = { P_ASKED, P_INTERRUPTED, P_ENDING };
+
+        for (size_t i = 0; i < ELEMENTSOF(ending); i++) {
+                World w = world_at(ending[i]);
+
+                step(&w, &(LifeEvent) {
+                                 .type = LIFE_EVENT_EXITED,
+                                 .exit_status = -1,
+                                 .signal = SIGSEGV,
+                         });
+                assert_true(w.life.next.crashed);
+                assert_int_equal(w.life.next.cause, RESET_CAUSE_HARD);
+                assert_int_equal(w.life.next.reason, RESET_REASON_UNKNOWN);
+                assert_int_equal(w.life.n_crashes, 1);
+        }
+}
+
+/* An order that comes while the board is killed for its deep sleep is not slept through. */
+static void test_order_before_it_sleeps(void **state) {
+        World w = world_at(P_RUNNING);
+
+        then(&w, ASKED_SLEEP, LIFE_STOPPING, "kill");
+        then(&w, ORDER_SOFT, LIFE_STOPPING, "");
+        then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
+        assert_int_equal(w.life.next.reason, RESET_REASON_RESET_PIN);
+}
+
 static void test_stuck(void **state) {
         World w = world_at(P_STUCK);
 
@@ -1236,7 +1265,7 @@ static void random_step(World *w, uint64_t *seed, bool may_shut_down) {
 static void test_random_walks(void **state) {
         uint64_t seed = 0x6d7079642d312e30, n_states[LIFE_STATE_MAX] = {};
 
-        for (unsigned walk = 0; walk < 300; walk++) {
+        for (unsigned walk = 0; walk < 1000; walk++) {
                 World w = world_new();
 
                 happen(&w, POWER_ON);
@@ -1247,7 +1276,8 @@ static void test_random_walks(void **state) {
                 assert_true(walk % 10 == 0 || w.n_records > 1);
         }
         for (LifeState s = 0; s < LIFE_STATE_MAX; s++)
-                assert_true(n_states[s] > 100); /* it came everywhere */
+                if (n_states[s] <= 100) /* it must come everywhere */
+                        fail_msg("%s only %d times", life_state_to_string(s), (int) n_states[s]);
 }
 
 /* From anywhere, a board that behaves gets to its REPL: no state is a trap. */
@@ -1294,6 +1324,8 @@ int main(void) {
                 cmocka_unit_test(test_shutdown_ends_in_good_order),
                 cmocka_unit_test(test_names),
                 cmocka_unit_test(test_crash_by_signal),
+                cmocka_unit_test(test_crash_while_it_ends),
+                cmocka_unit_test(test_order_before_it_sleeps),
                 cmocka_unit_test(test_power_on),
                 cmocka_unit_test(test_record_before_hello),
                 cmocka_unit_test(test_late_record),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all Python tests share: the real programs in directories of their own, and clients of them."""
+"""What all Python tests share: the real programs in directories of their own, and their clients."""
 from .board import Board, process_exists
 from .control import Control, ControlError
 from .paths import (BUILD, SOURCE, board_program, is_sanitized, micropython_dir, mpy_cross,

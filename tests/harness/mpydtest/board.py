@@ -48,11 +48,13 @@ def children(pid):
 class Board:
     """mpyd with a board.
 
-    files: name on the flash → str or bytes; None: no flash directory at all. config: {section: {key:
-    value}} over DEFAULT_CONFIG. board: another program in the place of mpyd-board. preload: libraries to
-    put into mpyd. environ: more variables for mpyd. Starts at once unless start is False."""
+    files: name on the flash → str or bytes; None: no flash directory at all. config: {section:
+    {key: value}} over DEFAULT_CONFIG. board: another program in the place of mpyd-board. preload:
+    libraries to put into mpyd. environ: more variables for mpyd. Starts at once unless start is
+    False."""
 
     def __init__(self, files=(), config=None, board=None, preload=(), environ=None, start=True):
+        self.board_program = board or board_program()
         # A socket's path has at most 107 bytes, and the board's user must get at the flash.
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mpyd-test-", dir="/tmp"))
         self.dir.chmod(0o755)
@@ -62,7 +64,6 @@ class Board:
         self.state_dir.mkdir()
         self.run_dir.mkdir()
         self.config_file = self.dir / "mpyd.conf"
-        self.board_program = board or board_program()
         self.preload = [str(p) for p in preload]
         self.environ = dict(environ or {})
         self.process = None
@@ -138,7 +139,8 @@ class Board:
             environ["ASAN_OPTIONS"] = environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         read_end, write_end = os.pipe()
         try:
-            fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 1 << 20)  # the daemon drops rather than waits
+            # The daemon drops lines rather than wait for a reader.
+            fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 1 << 20)
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                             stdout=write_end, stderr=write_end, env=environ)
         except BaseException:
@@ -180,7 +182,8 @@ class Board:
             if sum(text in line for line in self.log_lines) >= count:
                 return
         why = "the daemon ended" if came else f"{scaled(timeout):.0f} s are over"
-        raise AssertionError(f"{why} without {text!r} in its log ({count} times):\n{self.log[-4000:]}")
+        raise AssertionError(f"{why} without {text!r} in its log ({count} times):\n"
+                             f"{self.log[-4000:]}")
 
     def stop(self, signum=signal.SIGTERM, timeout=30):
         """Sends signum, waits for the daemon's end. Its exit status, negative for a signal."""
@@ -272,7 +275,7 @@ class Board:
         return self.run_dir / "repl"
 
     def open_repl(self, raw=True):
-        """Opens the pty and waits until the daemon knows of its user, so that nothing is dropped."""
+        """Opens the pty and waits until the daemon knows of its user: nothing is dropped."""
         repl = Repl.open(self.repl_path(), raw)
         self.repls.append(repl)
         self.wait(lambda p: p["ConsoleHolder"], what="the REPL's user being noticed")
@@ -301,8 +304,9 @@ class Board:
         """By order of the operator; returns when another board is up."""
         before = self.get("HardResets")
         self.control.reset("hard")
-        return self.wait(lambda p: p["HardResets"] > before and p["Stage"] not in ("off", "stopping"),
-                         what="the board after a hard reset")
+        return self.wait(
+            lambda p: p["HardResets"] > before and p["Stage"] not in ("off", "stopping"),
+            what="the board after a hard reset")
 
     # ---- other programs ----
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A client of the control bus of its own (D-Bus specification, peer to peer): independent of libsystemd,
-so that it can also say what a well-behaved library would not."""
+"""A client of the control bus of its own (D-Bus specification, peer to peer): independent of
+libsystemd, so that it can also say what a well-behaved library would not."""
 import array
 import os
 import socket
@@ -11,6 +11,7 @@ from .paths import timeout as scaled
 
 PATH = "/org/mpyd1"
 INTERFACE = "org.mpyd1.Board"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 
 
@@ -189,7 +190,8 @@ class Control:
         fields = [(1, ("o", PATH)), (2, ("s", interface)), (3, ("s", member))]
         if signature:
             fields.append((8, ("g", signature)))
-        message = bytearray(struct.pack("<4BII", ord("l"), METHOD_CALL, 0, 1, len(body), self.serial))
+        message = bytearray(struct.pack("<4BII", ord("l"), METHOD_CALL, 0, 1, len(body),
+                                        self.serial))
         put(message, "a(yv)", fields)
         pad(message, 8)
         self.socket.settimeout(scaled(20))
@@ -209,10 +211,10 @@ class Control:
     # ---- the board ----
 
     def properties(self):
-        return self.call("GetAll", "s", INTERFACE, interface="org.freedesktop.DBus.Properties")[0]
+        return self.call("GetAll", "s", INTERFACE, interface=PROPERTIES)[0]
 
     def get(self, name):
-        return self.call("Get", "ss", INTERFACE, name, interface="org.freedesktop.DBus.Properties")[0]
+        return self.call("Get", "ss", INTERFACE, name, interface=PROPERTIES)[0]
 
     def reset(self, kind="hard"):
         self.call("Reset", "s", kind)
@@ -241,7 +243,7 @@ class Control:
         return header[3], values
 
     def wait(self, condition, timeout=20, what="the state that was waited for"):
-        """Until condition(properties) is true; looks again at each signal. Answers the properties."""
+        """Until condition(properties) is true, asked at each signal. Answers the properties."""
         deadline = time.monotonic() + scaled(timeout)
         while True:
             self.signals.clear()

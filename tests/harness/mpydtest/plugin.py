@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pytest's side: fixtures, the mark that ties a test to items of the specification, logs on failure.
-A conftest.py takes these names over."""
+"""pytest's side: fixtures, the mark that ties a test to items of the specification, logs on
+failure. A conftest.py takes these names over."""
 import pytest
 
 from .board import Board
@@ -8,8 +8,8 @@ from .board import Board
 
 @pytest.fixture
 def boards(request):
-    """Makes boards: boards(files={...}, ...) as Board(). They end with the test; on failure their logs
-    are shown."""
+    """Makes boards: boards(files={...}, ...) as Board(). They end with the test; on failure their
+    logs are shown."""
     made = []
     request.node.mpyd_boards = made
 
@@ -52,4 +52,4 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "item(number, state): the item of SPEC.md that this test proves")
+    config.addinivalue_line("markers", "item(number, state): what of SPEC.md this test proves")

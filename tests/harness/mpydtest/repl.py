@@ -111,7 +111,7 @@ class Repl:
         return text.split("\r\n", 1)[1].removesuffix(PROMPT.decode())
 
     def soft_reset(self):
-        """Ctrl-D at the friendly prompt, up to the next friendly prompt; all that was said between."""
+        """Ctrl-D at the friendly prompt, up to the next one; all that was said between."""
         self.write(b"\x04")
         self.read_until(REBOOT)
         return self.read_until(b"\n" + PROMPT).decode().removesuffix(PROMPT.decode())
