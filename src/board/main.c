@@ -106,6 +106,7 @@ static void block_signals(void) {
 static int prepare(void) {
         int r;
 
+        (void) prctl(PR_SET_NAME, "mpyd-board"); /* started by descriptor, it has the number's name */
         (void) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
         irq_init();
         r = vm_wait_init();

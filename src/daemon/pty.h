@@ -11,7 +11,8 @@
 typedef struct sd_event sd_event;
 typedef struct Pty Pty;
 
-/* open: a client has opened it, or the last one has closed it. */
+/* open: a client has opened it, or the last one has closed it. Then what it wrote is still to be read,
+ * and must be, to the end: unread bytes would be taken for a client that came and went. */
 typedef void (*PtyClientHandler)(void *userdata, bool open);
 
 /* Creates it and points link at it (an existing link is replaced). It belongs to gid with mode 0660

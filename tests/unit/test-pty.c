@@ -26,6 +26,7 @@ static char link_path[64];
 static sd_event *event;
 static Pty *pty;
 static unsigned n_opened, n_closed;
+static char last_words[64]; /* read when the last client has gone */
 
 static int setup(void **state) {
         if (!mkdtemp(directory))
@@ -43,8 +44,12 @@ static void on_client(void *userdata, bool open) {
         assert_int_equal(open, pty_has_client(pty));
         if (open)
                 n_opened++;
-        else
+        else {
+                ssize_t n = read(pty_fd(pty), last_words, sizeof last_words - 1);
+
+                last_words[MAX(n, 0)] = '\0';
                 n_closed++;
+        }
 }
 
 static int begin(void **state) {
@@ -237,6 +242,38 @@ static void test_terminal_settings(void **state) {
         (void) close(a);
 }
 
+/* `stty -F repl …`, `echo x > repl`: it came and went before the loop had a look. */
+static void test_came_and_went(void **state) {
+        struct termios t;
+        int a = client();
+
+        assert_int_equal(tcgetattr(a, &t), 0);
+        t.c_lflag |= ECHO | ICANON;
+        t.c_oflag |= OPOST | ONLCR;
+        assert_int_equal(tcsetattr(a, TCSANOW, &t), 0);
+        (void) close(a);
+        (void) run(5000);
+        assert_false(pty_has_client(pty));
+        assert_int_equal(n_opened, 1);
+        assert_int_equal(n_closed, 1);
+        assert_int_equal(run(50000), 0); /* and our own cleaning up is no client */
+        a = client();
+        assert_int_equal(tcgetattr(a, &t), 0);
+        assert_int_equal(t.c_lflag & (ECHO | ICANON), 0);
+        assert_int_equal(t.c_oflag & OPOST, 0);
+        (void) close(a);
+        (void) run(5000);
+
+        a = client();
+        assert_int_equal(write(a, "x", 1), 1);
+        (void) close(a);
+        (void) run(5000);
+        assert_int_equal(n_opened, 2); /* who left no trace was never there */
+        assert_int_equal(n_closed, 2);
+        assert_string_equal(last_words, "x");
+        assert_int_equal(run(50000), 0);
+}
+
 /* What one client never read is not for the next one, however much it is. */
 static void test_stale_output(void **state) {
         static const size_t sizes[] = { 10, 4096, 20000, 1000000 };
@@ -274,7 +311,7 @@ static void test_last_words(void **state) {
         (void) close(a);
         (void) run(2000);
         assert_false(pty_has_client(pty));
-        assert_reads(pty_fd(pty), "last words", 10);
+        assert_string_equal(last_words, "last words");
 }
 
 static void test_describe(void **state) {
@@ -328,6 +365,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_idle, begin, end),
                 cmocka_unit_test_setup_teardown(test_bytes, begin, end),
                 cmocka_unit_test_setup_teardown(test_terminal_settings, begin, end),
+                cmocka_unit_test_setup_teardown(test_came_and_went, begin, end),
                 cmocka_unit_test_setup_teardown(test_stale_output, begin, end),
                 cmocka_unit_test_setup_teardown(test_last_words, begin, end),
                 cmocka_unit_test_setup_teardown(test_describe, begin, end),
