@@ -8,7 +8,7 @@
 
 #include "util/macros.h"
 
-/* Documented in each --help and in the manual: scripts rely on them, never renumber. */
+/* Documented in each --help: scripts rely on them, never renumber. */
 enum {
         CTL_EXIT_OK = 0,
         CTL_EXIT_EXCEPTION = 1,     /* the Python code ended with an exception */
