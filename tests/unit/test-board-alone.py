@@ -224,7 +224,11 @@ class Board:
         return self.result()[1].strip().splitlines()[-1]
 
     def result_of(self, stage):
-        return [m for m in self.messages if m[:2] == ("end", stage)][-1]
+        """The end of a stage. What is printed after it may have been read before it: wait."""
+        def found():
+            return [m for m in self.messages if m[:2] == ("end", stage)]
+        self.wait(found, f"end of {stage}")
+        return found()[-1]
 
 
 @pytest.fixture
