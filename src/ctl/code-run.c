@@ -32,6 +32,7 @@ typedef struct Session {
         RawRepl *repl;
         uint64_t board_pid;
         bool reset_seen;        /* a signal says that the board may be another one now */
+        bool reset_told;        /* reset_words are a reset's, not a state's */
         bool runs_on;           /* the code did not end on Ctrl-C */
         char reset_words[320];
         bool held_cr[2];        /* a CR at the end of a chunk, per stream */
@@ -98,7 +99,7 @@ static int on_board_reset(sd_bus_message *m, void *userdata, sd_bus_error *e) {
 
         if (sd_bus_message_read(m, "ss", &cause, &detail) < 0)
                 return 0;
-        s->reset_seen = true;
+        s->reset_seen = s->reset_told = true;
         (void) snprintf(s->reset_words, sizeof(s->reset_words), "was reset (%s, %s)", cause,
                         detail);
         return 0;
@@ -109,9 +110,11 @@ static int on_state_changed(sd_bus_message *m, void *userdata, sd_bus_error *e) 
         Session *s = userdata;
         const char *state, *stage;
 
-        if (s->reset_seen || sd_bus_message_read(m, "ss", &state, &stage) < 0)
+        if (sd_bus_message_read(m, "ss", &state, &stage) < 0)
                 return 0;
         s->reset_seen = true;
+        if (s->reset_told) /* the reset says more than the state after it */
+                return 0;
         (void) snprintf(s->reset_words, sizeof(s->reset_words), "is gone (state %s)", state);
         return 0;
 }
@@ -149,8 +152,15 @@ static int on_bus(void *userdata) {
                 r = get_board_pid(s->bus, &pid);
                 if (r < 0)
                         return -ECONNRESET;
-                if (pid != s->board_pid)
-                        return ERROR_BOARD_RESET;
+                if (pid == s->board_pid) {
+                        s->reset_told = false; /* our own */
+                        continue;
+                }
+                /* What became of it was said before the answer, and waits in the bus by now. */
+                do
+                        r = sd_bus_process(s->bus, NULL);
+                while (r > 0);
+                return ERROR_BOARD_RESET;
         }
 }
 
