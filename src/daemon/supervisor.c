@@ -355,9 +355,12 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
 /* ---- what the board says ---- */
 
 static void on_stage(Supervisor *s, const LinkStage *stage) {
-        s->ended_stage = BOARD_STAGE_OFF;
+        BoardStage before = s->life.stage;
+
         console_set_stage(s->console, stage->stage, stage->console_pos);
         supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_STAGE, .stage = stage->stage });
+        if (s->life.stage != before) /* the life cycle decides whether one has begun: not twice */
+                s->ended_stage = BOARD_STAGE_OFF;
 }
 
 /* On disk at once, by its last lines: the reset that ends this life may never be recorded, when the

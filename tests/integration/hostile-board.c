@@ -205,6 +205,16 @@ static void mode_liar(void) {
                                .text = "\xff\xfe\x1b[31m\0x",
                                .text_size = 9 },
         });
+        for (unsigned i = 0; i < 200; i++) { /* one end of a stage is the truth at the most */
+                send_stage(BOARD_STAGE_REPL);
+                send_message(&(LinkMessage) {
+                        .type = LINK_STAGE_END,
+                        .stage_end = { .stage = BOARD_STAGE_REPL,
+                                       .result = STAGE_RESULT_EXCEPTION,
+                                       .text = "again",
+                                       .text_size = 5 },
+                });
+        }
         for (unsigned i = 0; i < 10; i++)
                 send_message(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION } });
         say("a line\nsecond line \x1b[31m \xff");

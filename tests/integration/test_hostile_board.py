@@ -60,6 +60,7 @@ def test_lies_are_not_believed(hostile):
     p = b.control.properties()
     assert p["Stage"] in ("repl", "stopping") and p["Crashes"] == 0
     assert "\x1b" not in b.log and "\x1b" not in b.ctl("status").stdout
+    assert b.log.count("ended with an uncaught exception") == 1
 
 
 def test_floods_do_not_drown_the_supervisor(hostile):
