@@ -144,15 +144,27 @@ void supervisor_on_console_sync(void *userdata) {
                 board_process_drain_link(s->board);
 }
 
+/* The board has all rights on its directory, as owner or, where the service may not give things away
+ * (systemd/mpyd.service.in), by its group. setgid keeps what is copied in the board's; it is refused
+ * in that sandbox too, and the package makes the directory with it. */
+static int give_flash(Supervisor *s) {
+        if (chown(s->flash_dir, s->board_uid, s->board_gid) < 0 &&
+            (errno != EPERM || chown(s->flash_dir, (uid_t) -1, s->board_gid) < 0))
+                return -errno;
+        if (chmod(s->flash_dir, 02770) < 0 && (errno != EPERM || chmod(s->flash_dir, 0770) < 0))
+                return -errno;
+        return 0;
+}
+
 /* Everything that scripts see as "/". It is made when it is missing (S29), here because its parent
  * belongs to us and not to the board. */
 static int open_flash(Supervisor *s) {
-        int fd;
+        int fd, r;
 
         if (mkdir(s->flash_dir, 0770) >= 0) {
-                if (s->change_user && (chown(s->flash_dir, s->board_uid, s->board_gid) < 0 ||
-                                       chmod(s->flash_dir, 02770) < 0))
-                        return -errno;
+                r = s->change_user ? give_flash(s) : 0;
+                if (r < 0)
+                        return r;
         } else if (errno != EEXIST)
                 return -errno;
         fd = open(s->flash_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
