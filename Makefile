@@ -5,7 +5,7 @@ MESON_OPTIONS ?=
 TEST_OPTIONS ?=
 export DEBIAN_FRONTEND = noninteractive
 
-.PHONY: all build deps run test bench install clean help
+.PHONY: all build deps run test bench deb install clean help
 
 all: build
 
@@ -14,6 +14,7 @@ help:
 	@echo 'make test     build and run every test that needs no booted machine'
 	@echo 'make bench    measure us and the alternatives side by side'
 	@echo 'make build    build only           (BUILD=DIR, MESON_OPTIONS=…)'
+	@echo 'make deb      Debian packages, into BUILD/deb   (SUITE=bookworm|trixie ARCH=amd64|arm64|armhf)'
 	@echo 'make install  install to the prefix (DESTDIR=…)'
 
 # Build dependencies are named once, in debian/control.
@@ -40,6 +41,9 @@ test: build
 
 bench: build
 	@meson test -C $(BUILD) --benchmark --verbose
+
+deb: deps
+	@debian/tools/build-deb --output $(BUILD)/deb $(if $(SUITE),--suite $(SUITE)) $(if $(ARCH),--arch $(ARCH))
 
 install: build
 	@meson install -C $(BUILD)

@@ -5,7 +5,8 @@
 # patched.
 #
 # Given by build-micropython: MPY_TOP, BOARD_DIR, BOARD_INC (list), BOARD_QSTR_C (our sources,
-# absolute), BOARD_MANIFEST, MICROPY_MPYCROSS, CC, AR, BOARD_OPT, BOARD_SANITIZE (1 or empty).
+# absolute), BOARD_MANIFEST, MICROPY_MPYCROSS, CC, AR, BOARD_OPT, BOARD_CFLAGS (of whoever builds),
+# BOARD_SANITIZE (1 or empty).
 
 # Absolute, so that make knows a generated header by the name that compilers write into their lists.
 BUILD := $(CURDIR)/core
@@ -39,7 +40,7 @@ INC_THEIRS = $(TOP) $(BUILD)
 
 DEFINES = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMPZ_DIG_SIZE=$(MPZ_DIGIT) -U_FORTIFY_SOURCE \
 	$(CFLAGS_EXTMOD) $(CFLAGS_THIRDPARTY)
-CFLAGS += $(INC_OURS) $(addprefix -I,$(INC_THEIRS)) $(DEFINES) -std=gnu99 -Wall \
+CFLAGS += $(INC_OURS) $(addprefix -I,$(INC_THEIRS)) $(BOARD_CFLAGS) $(DEFINES) -std=gnu99 -Wall \
 	-Wno-unused-but-set-variable $(BOARD_OPT) -fno-strict-aliasing -fdata-sections -ffunction-sections
 ifeq ($(BOARD_SANITIZE),1)
 # Non-local jumps must be ones that the sanitizer knows.
