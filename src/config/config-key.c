@@ -73,6 +73,12 @@ static const ConfigKey keys[] = {
         { "log", "level", "info",
           "Least urgent lines to log: err, warning, notice, info, debug. Script output is info.",
           parse_key_level, FIELD(log.level), 0, 0 },
+        { "log", "script-burst", "1000",
+          "How many lines scripts may log at once; what is over the limit is counted.",
+          parse_key_count, FIELD(log.script_burst), 1, 1000000 },
+        { "log", "script-rate", "100/s",
+          "After the burst: lines per time, such as 100/s or 10/min; or unlimited.",
+          parse_key_rate, FIELD(log.script_interval_usec), 1, 7 * USEC_PER_DAY },
 };
 
 const ConfigKey *config_keys(size_t *ret_n) {

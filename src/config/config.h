@@ -35,6 +35,8 @@ typedef struct Config {
         } console;
         struct {
                 int level;                  /* syslog priority; info */
+                unsigned script_burst;      /* lines of scripts at once; 1000 */
+                uint64_t script_interval_usec; /* one more each; from `script-rate`; 10ms */
         } log;
 
         char **warnings; /* NULL-terminated, each one line, for status and doctor */

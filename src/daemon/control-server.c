@@ -573,7 +573,7 @@ int control_server_new(ControlServer **ret, sd_event *event, const ControlOption
                 .backend = *backend,
                 .options = *options,
                 .fd = -EBADF,
-                .bad_peers = rate_limit_make(5, 5, USEC_PER_MINUTE, now_usec(CLOCK_MONOTONIC)),
+                .bad_peers = rate_limit_make(5, 12 * USEC_PER_SEC, 5, now_usec(CLOCK_MONOTONIC)),
         };
         s->fd = listen_at(options->path);
         if (s->fd < 0)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/token-bucket.h"
+#include "util/token-bucket.h"
 #include "mpyd/reset.h"
 
 typedef enum LifeState {

@@ -46,6 +46,7 @@ static int load_config(Supervisor *s, Config *ret) {
         if (r < 0)
                 return log_error_errno(r, "Failed to read %s: %m", s->options.config_path);
         log_set_max_level(ret->log.level);
+        log_set_script_limit(ret->log.script_burst, ret->log.script_interval_usec);
         for (size_t i = 0; i < ret->n_warnings; i++)
                 log_warning("%s", ret->warnings[i]);
         return 0;
@@ -258,8 +259,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *o
         s->event = sd_event_ref(event);
         s->lock_fd = s->run_dir_fd = s->retained_fd = -EBADF;
         s->started_realtime_usec = now_usec(CLOCK_REALTIME);
-        s->board_log_limit = rate_limit_make(BOARD_LOG_BURST, BOARD_LOG_PER_SEC, USEC_PER_SEC,
-                                             now_usec(CLOCK_MONOTONIC));
+        s->board_log_limit = rate_limit_make(BOARD_LOG_BURST, USEC_PER_SEC / BOARD_LOG_PER_SEC,
+                                             BOARD_LOG_PER_SEC, now_usec(CLOCK_MONOTONIC));
         r = start(s);
         if (r < 0)
                 return r;

@@ -32,11 +32,6 @@
 #define FIELDS_MAX 16u /* of the caller; more are left out */
 #define INDENT "        "
 
-/* journald takes 10,000 lines in 30 s from a service by default and then drops ours as well: a
- * script stays well below that. */
-#define SCRIPT_BURST 1000u
-#define SCRIPT_LINES_PER_SEC 100u
-
 static struct {
         char ident[IDENT_MAX];
         int max_level;
@@ -59,12 +54,6 @@ static struct {
         .max_level = LOG_INFO,
         .fd = STDERR_FILENO,
         .journal_fd = -EBADF,
-        .script_limit = {
-                .burst = SCRIPT_BURST,
-                .refill = SCRIPT_LINES_PER_SEC,
-                .period_usec = USEC_PER_SEC,
-                .tokens = SCRIPT_BURST,
-        },
 };
 
 /* One line on its way. */
@@ -124,6 +113,18 @@ void log_open(const char *ident) {
 
 void log_set_max_level(int level) {
         state.max_level = level;
+}
+
+void log_set_script_limit(unsigned burst, uint64_t interval_usec) {
+        RateLimit *l = &state.script_limit;
+        uint64_t n = l->n_suppressed;
+
+        if (l->bucket.burst == burst && l->bucket.interval_usec == interval_usec)
+                return;
+        *l = rate_limit_make(burst, interval_usec,
+                             (unsigned) (USEC_PER_SEC / MAX(interval_usec, UINT64_C(1))),
+                             now_usec(CLOCK_MONOTONIC));
+        l->n_suppressed = n;
 }
 
 void log_set_sink(LogSink sink, void *userdata) {

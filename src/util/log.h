@@ -17,6 +17,11 @@ void log_open(const char *ident);
 /* Lines less urgent than this are dropped (LOG_INFO at start). */
 void log_set_max_level(int level);
 
+/* How many lines scripts may log at once, and one more each interval_usec; 0 is no limit, as at start.
+ * All that journald takes from one service comes out of one budget (10,000 lines in 30 s unless
+ * configured): a chatty script must stay well below it, or the daemon's own lines are dropped. */
+void log_set_script_limit(unsigned burst, uint64_t interval_usec);
+
 /* Called for every line that is logged, also from log_script(). Borrowed strings. NULL for none. */
 typedef void (*LogSink)(void *userdata, uint64_t realtime_usec, int level, const char *ident,
                         const char *message);

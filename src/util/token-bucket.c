@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The bucket is one number: when it would have been empty. It fills by time passing. */
-#include "daemon/token-bucket.h"
+#include "util/token-bucket.h"
+
+#include <limits.h>
 
 #include "util/macros.h"
 
@@ -16,20 +18,27 @@ void token_bucket_init(TokenBucket *b, unsigned burst, uint64_t interval_usec, u
         };
 }
 
+/* What is in it, as time; negative when tokens were taken in advance. */
+static int64_t level_usec(const TokenBucket *b, uint64_t now_usec) {
+        return MIN((int64_t) (now_usec - b->empty_at_usec),
+                   (int64_t) (b->burst * b->interval_usec));
+}
+
 uint64_t token_bucket_take(TokenBucket *b, uint64_t now_usec) {
-        uint64_t full_usec = b->burst * b->interval_usec;
-        int64_t level_usec;
+        int64_t level;
 
         if (b->interval_usec == 0)
                 return 0;
+        level = level_usec(b, now_usec) - (int64_t) b->interval_usec;
+        b->empty_at_usec = now_usec - (uint64_t) level;
+        return level >= 0 ? 0 : (uint64_t) -level;
+}
 
-        level_usec = (int64_t) (now_usec - b->empty_at_usec);
-        if (level_usec > (int64_t) full_usec) {
-                b->empty_at_usec = now_usec - full_usec;
-                level_usec = (int64_t) full_usec;
-        }
+unsigned token_bucket_available(const TokenBucket *b, uint64_t now_usec) {
+        int64_t level;
 
-        b->empty_at_usec += b->interval_usec;
-        level_usec -= (int64_t) b->interval_usec;
-        return level_usec >= 0 ? 0 : (uint64_t) -level_usec;
+        if (b->interval_usec == 0)
+                return UINT_MAX;
+        level = level_usec(b, now_usec);
+        return level > 0 ? (unsigned) ((uint64_t) level / b->interval_usec) : 0;
 }
