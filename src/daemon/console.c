@@ -81,6 +81,10 @@ const char *console_pty_path(const Console *c) {
         return pty_path(c->pty);
 }
 
+int console_pty_master(const Console *c) {
+        return pty_fd(c->pty);
+}
+
 bool console_in_use(const Console *c) {
         return has_user(c);
 }
@@ -566,7 +570,8 @@ int console_new(Console **ret, sd_event *event, const ConsoleOptions *options, C
         byte_queue_init(&c->output, OUTPUT_MAX);
         script_output_init(&c->script, on_script_line, c);
 
-        r = pty_new(&c->pty, event, options->link, options->gid, on_pty_client, c);
+        r = pty_new(&c->pty, event, options->pty_master > 0 ? options->pty_master : -EBADF,
+                    options->link, options->gid, on_pty_client, c);
         if (r < 0)
                 return r;
         r = sd_event_add_io(event, &c->pty_source, pty_fd(c->pty), EPOLLIN, on_pty, c);
@@ -577,6 +582,7 @@ int console_new(Console **ret, sd_event *event, const ConsoleOptions *options, C
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(c->stall_timer, SD_EVENT_OFF);
+        pty_check_client(c->pty); /* one that stayed over a restart */
         *ret = TAKE_PTR(c);
         return 0;
 }

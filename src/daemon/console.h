@@ -17,6 +17,7 @@ typedef struct Console Console;
 typedef struct ConsoleOptions {
         const char *link;             /* where the pty is found */
         gid_t gid;                    /* who may open it; -1: as it comes */
+        int pty_master;               /* of an earlier run's pty (consumed), to go on with; 0: a new one */
         uint64_t stall_timeout_usec;  /* a user that does not read holds the board up this long, once */
 } ConsoleOptions;
 
@@ -58,3 +59,6 @@ bool console_in_use(const Console *c);
 const char *console_holder(Console *c);
 
 const char *console_pty_path(const Console *c);
+
+/* The pty's master, for the service manager to keep; it stays the console's. */
+int console_pty_master(const Console *c);

@@ -219,7 +219,13 @@ static void on_power_on(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a
         if (l->state != LIFE_OFF || l->shutting_down)
                 return;
         l->next = reset_from_nothing(e->cause, e->reason, e->detail);
-        begin(l, 0, now, a);
+        if (e->cause == RESET_CAUSE_SOFT) {
+                l->next.kind = RESET_KIND_SOFT;
+                l->next.run_reason = RUN_REASON_SUPERVISOR_RELOAD;
+        }
+        if (e->sleep_usec > 0)
+                say(l->problem, "mpyd keeps failing: %.200s", e->detail);
+        begin(l, e->sleep_usec, now, a);
 }
 
 static void open_door(Life *l, LifeNow now, LifeActions *a) {

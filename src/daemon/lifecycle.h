@@ -26,7 +26,8 @@ typedef enum LifeState {
 } LifeState;
 
 typedef enum LifeEventType {
-        LIFE_EVENT_POWER_ON,   /* the daemon is up: cause, reason and detail say why */
+        LIFE_EVENT_POWER_ON,   /* the daemon is up: cause (SOFT: it took over), reason and detail say
+                                * why; not before sleep_usec, when it keeps failing */
         LIFE_EVENT_SPAWN_FAILED, /* there is no process; detail */
         LIFE_EVENT_HELLO,      /* the board waits at the door */
         LIFE_EVENT_RECORDED,   /* the reset of this life is durable */

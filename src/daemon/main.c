@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* mpyd: options, signals, the event loop. Everything else is the supervisor's. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #include "daemon/supervisor.h"
+#include "host/run-mark.h"
 #include "mpyd/control.h"
 #include "util/log.h"
 
@@ -18,6 +19,7 @@ static int help(void) {
                "  --state-dir DIR   scripts and history (" CONTROL_DEFAULT_STATE_DIR ")\n"
                "  --run-dir DIR     REPL and control socket (" CONTROL_DEFAULT_RUN_DIR ")\n"
                "  --board FILE      the interpreter's program (" MPYD_BOARD_FILE ")\n"
+               "  --after-stop      for ExecStopPost=: notes for the next run how this one ended\n"
                "  --version         show the version\n"
                "  --help            show this text\n\n"
                "See mpyctl --help for the tool that talks to it.\n");
@@ -25,13 +27,14 @@ static int help(void) {
 }
 
 /* Returns 1 to go on, 0 when all is done, a negative errno after an error. */
-static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret) {
-        enum { ARG_CONFIG = 256, ARG_STATE_DIR, ARG_RUN_DIR, ARG_BOARD, ARG_VERSION };
+static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret, bool *ret_after_stop) {
+        enum { ARG_CONFIG = 256, ARG_STATE_DIR, ARG_RUN_DIR, ARG_BOARD, ARG_AFTER_STOP, ARG_VERSION };
         static const struct option options[] = {
                 { "config", required_argument, NULL, ARG_CONFIG },
                 { "state-dir", required_argument, NULL, ARG_STATE_DIR },
                 { "run-dir", required_argument, NULL, ARG_RUN_DIR },
                 { "board", required_argument, NULL, ARG_BOARD },
+                { "after-stop", no_argument, NULL, ARG_AFTER_STOP },
                 { "version", no_argument, NULL, ARG_VERSION },
                 { "help", no_argument, NULL, 'h' },
                 {},
@@ -58,6 +61,9 @@ static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret) {
                         break;
                 case ARG_BOARD:
                         o.board_path = optarg;
+                        break;
+                case ARG_AFTER_STOP:
+                        *ret_after_stop = true;
                         break;
                 case ARG_VERSION:
                         printf("mpyd " MPYD_VERSION "\n");
@@ -113,17 +119,32 @@ static int run(const SupervisorOptions *options) {
                 if (r < 0)
                         return log_error_errno(r, "Failed to watch signals: %m");
         }
-        (void) sd_notify(0, "READY=1");
-        return sd_event_loop(event);
+        r = supervisor_ready(s);
+        return r < 0 ? r : sd_event_loop(event);
+}
+
+/* Runs when the daemon is gone, also by a crash: systemd tells what it saw. */
+static int after_stop(const SupervisorOptions *options) {
+        _cleanup_close_ int fd = open(options->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r;
+
+        if (fd < 0)
+                return log_error_errno(errno, "Failed to open %s: %m", options->run_dir);
+        r = run_note_result(fd, getenv("SERVICE_RESULT"), getenv("EXIT_CODE"), getenv("EXIT_STATUS"));
+        return r < 0 ? log_error_errno(r, "Failed to note in %s how mpyd ended: %m", options->run_dir)
+                     : 0;
 }
 
 int main(int argc, char *argv[]) {
         SupervisorOptions options;
+        bool is_after_stop = false;
         int r;
 
-        r = parse_arguments(argc, argv, &options);
+        r = parse_arguments(argc, argv, &options, &is_after_stop);
         if (r <= 0)
                 return r < 0 ? 2 : 0;
         log_open("mpyd");
+        if (is_after_stop)
+                return after_stop(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         return run(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -141,19 +141,21 @@ static int open_slave_once(Pty *p, gid_t gid) {
         return make_raw(p);
 }
 
-int pty_new(Pty **ret, sd_event *event, const char *link, gid_t gid, PtyClientHandler handler,
-            void *userdata) {
+int pty_new(Pty **ret, sd_event *event, int master, const char *link, gid_t gid,
+            PtyClientHandler handler, void *userdata) {
         _cleanup_(pty_freep) Pty *p = calloc(1, sizeof *p);
         int r;
 
-        if (!p)
+        if (!p) {
+                safe_close(master);
                 return -ENOMEM;
+        }
         p->handler = handler;
         p->userdata = userdata;
-        p->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        p->master = master >= 0 ? master : posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (p->master < 0)
                 return -errno;
-        r = ptsname_r(p->master, p->path, sizeof p->path);
+        r = ptsname_r(p->master, p->path, sizeof p->path); /* -ENOTTY for all but masters */
         if (r != 0)
                 return -r;
         if (unlockpt(p->master) < 0)

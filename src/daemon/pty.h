@@ -16,9 +16,10 @@ typedef struct Pty Pty;
 typedef void (*PtyClientHandler)(void *userdata, bool open);
 
 /* Creates it and points link at it (an existing link is replaced). It belongs to gid with mode 0660
- * when gid is not (gid_t) -1. */
-int pty_new(Pty **ret, sd_event *event, const char *link, gid_t gid, PtyClientHandler handler,
-            void *userdata) _must_check_;
+ * when gid is not (gid_t) -1. With a master from before (consumed, also on failure; < 0: none) it goes
+ * on with that one: pty_check_client() then says who has come meanwhile. -ENOTTY: that is no master. */
+int pty_new(Pty **ret, sd_event *event, int master, const char *link, gid_t gid,
+            PtyClientHandler handler, void *userdata) _must_check_;
 Pty *pty_free(Pty *p); /* removes the link */
 DEFINE_CLEANUP(Pty *, pty_free)
 

@@ -20,4 +20,7 @@ void supervisor_on_log(void *userdata, uint64_t realtime_usec, int level, const 
                        const char *message);
 void supervisor_on_history_report(void *userdata, int level, const char *message);
 
+/* ServiceCheck: NULL when the supervisor does what it should. */
+const char *supervisor_check(void *userdata);
+
 ControlBackend supervisor_control_backend(Supervisor *s);

@@ -3,10 +3,10 @@
  * and freed here. */
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 
@@ -23,6 +23,11 @@
 #define FALLBACK_USER "nobody"
 #define BOARD_LOG_BURST 100u
 #define BOARD_LOG_PER_SEC 5u
+#define LASTED_USEC (60 * USEC_PER_SEC)    /* a run that lived so long did not fail at its start */
+#define STOP_MARGIN_USEC (2 * USEC_PER_SEC)
+/* Names of what the service manager keeps. */
+#define STORED_RETAINED "retained"
+#define STORED_CONSOLE "console"
 
 /* ---- configuration ---- */
 
@@ -141,16 +146,79 @@ static int take_directories(Supervisor *s) {
         return 0;
 }
 
-static int make_retained(Supervisor *s) {
+/* The page of the run before, when the service manager kept it and it is one. */
+static bool claim_retained(Supervisor *s) {
+        _cleanup_close_ int fd = service_claim(s->service, STORED_RETAINED);
         int r;
 
-        s->retained_fd = retained_create();
-        if (s->retained_fd < 0)
-                return log_error_errno(s->retained_fd, "Failed to make the retained page: %m");
-        r = retained_map(s->retained_fd, &s->retained);
+        if (fd < 0)
+                return false;
+        r = retained_map(fd, &s->retained);
+        if (r < 0) {
+                log_warning_errno(r, "What the service manager kept as the retained page is none: %m");
+                return false;
+        }
+        s->retained_fd = TAKE_FD(fd);
+        return true;
+}
+
+/* What a board had retained outlives the daemon: to the board its restart is a reset like others. Only
+ * power-on forgets it. */
+static int make_retained(Supervisor *s) {
+        bool kept = claim_retained(s);
+        int r;
+
+        if (!kept) {
+                s->retained_fd = retained_create();
+                if (s->retained_fd < 0)
+                        return log_error_errno(s->retained_fd, "Failed to make the retained page: %m");
+                r = retained_map(s->retained_fd, &s->retained);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to map the retained page: %m");
+                service_store(s->service, STORED_RETAINED, s->retained_fd);
+                if (s->why.cause != RESET_CAUSE_PWRON)
+                        log_info("The retained page (RTC memory) did not survive, it is empty now: a "
+                                 "service manager keeps it over a restart and a crash, not over a stop.");
+        }
+        if (!kept || s->why.cause == RESET_CAUSE_PWRON)
+                retained_clear(s->retained);
+        if (!kept && s->why.cause == RESET_CAUSE_SOFT) { /* nothing was there to be handed over */
+                s->why.cause = RESET_CAUSE_HARD;
+                s->why.reason = RESET_REASON_RESET_PIN;
+        }
+        return 0;
+}
+
+/* The REPL's terminal of the run before: who has it open does not notice the restart. */
+static int make_console(Supervisor *s, gid_t gid) {
+        ConsoleOptions options = {
+                .link = s->repl_link,
+                .gid = gid,
+                .stall_timeout_usec = s->config.console.stall_timeout_usec,
+                .pty_master = service_claim(s->service, STORED_CONSOLE),
+        };
+        int r = -ENOENT;
+
+        if (options.pty_master >= 0) {
+                r = console_new(&s->console, s->event, &options, supervisor_on_console_sync, s);
+                if (r < 0)
+                        log_warning_errno(r, "What the service manager kept as the console cannot be "
+                                             "used, making a new one: %m");
+        }
+        if (r >= 0)
+                return 0;
+        options.pty_master = 0;
+        r = console_new(&s->console, s->event, &options, supervisor_on_console_sync, s);
         if (r < 0)
-                return log_error_errno(r, "Failed to map the retained page: %m");
-        retained_clear(s->retained);
+                return log_error_errno(r, "Failed to make the console %s: %m", s->repl_link);
+        service_store(s->service, STORED_CONSOLE, console_pty_master(s->console));
+        return 0;
+}
+
+static int on_lasted(sd_event_source *source, uint64_t usec, void *userdata) {
+        Supervisor *s = userdata;
+
+        run_lasted(s->run_dir_fd, s->boot_id);
         return 0;
 }
 
@@ -167,6 +235,13 @@ static int add_timers(Supervisor *s) {
                 if (r < 0)
                         return log_error_errno(r, "Failed to make a timer: %m");
         }
+        if (s->why.failures > 0) {
+                int r = sd_event_add_time_relative(s->event, &s->lasted_timer, CLOCK_MONOTONIC,
+                                                   LASTED_USEC, 0, on_lasted, s);
+
+                if (r < 0)
+                        return log_error_errno(r, "Failed to make a timer: %m");
+        }
         return 0;
 }
 
@@ -176,16 +251,9 @@ static int open_doors(Supervisor *s) {
         gid_t gid = admin_group();
         int r;
 
-        r = console_new(&s->console, s->event,
-                        &(ConsoleOptions) {
-                                .link = s->repl_link,
-                                .gid = gid,
-                                .stall_timeout_usec = s->config.console.stall_timeout_usec,
-                        },
-                        supervisor_on_console_sync, s);
+        r = make_console(s, gid);
         if (r < 0)
-                return log_error_errno(r, "Failed to make the console %s: %m", s->repl_link);
-
+                return r;
         if (asprintf(&control_path, "%s/" CONTROL_SOCKET, s->options.run_dir) < 0)
                 return log_oom();
         r = control_server_new(&s->control, s->event,
@@ -205,6 +273,9 @@ static int start(Supervisor *s) {
         int r;
 
         log_set_sink(supervisor_on_log, s);
+        r = service_new(&s->service);
+        if (r < 0)
+                return log_error_errno(r, "Failed to speak with the service manager: %m");
         r = load_config(s, &s->config);
         if (r < 0)
                 return r;
@@ -217,6 +288,7 @@ static int start(Supervisor *s) {
         r = host_boot_id(s->boot_id);
         if (r < 0)
                 log_warning_errno(r, "Failed to learn this host's boot id, ignoring: %m");
+        s->why = run_began(s->run_dir_fd, s->boot_id);
         r = make_retained(s);
         if (r < 0)
                 return r;
@@ -230,22 +302,27 @@ static int start(Supervisor *s) {
         r = open_doors(s);
         if (r < 0)
                 return r;
+        service_forget_rest(s->service);
+        r = service_watch(s->service, s->event, supervisor_check, s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to arm the keep-alive: %m");
         limits = limits_from(&s->config);
         life_init(&s->life, &limits, supervisor_now());
         return 0;
 }
 
 static void power_on(Supervisor *s) {
-        HostStart why = host_run_began(s->run_dir_fd, s->boot_id);
+        uint64_t wait = run_hold_back_usec(s->why.failures);
 
         log_info("mpyd " MPYD_VERSION ": scripts are in %s, the REPL is at %s.", s->flash_dir,
                  s->repl_link);
-        (void) history_add_event(s->history, "daemon-start", why.detail);
+        (void) history_add_event(s->history, "daemon-start", s->why.detail);
         supervisor_dispatch(s, &(LifeEvent) {
                             .type = LIFE_EVENT_POWER_ON,
-                            .cause = why.cause,
-                            .reason = why.reason,
-                            .detail = why.detail,
+                            .cause = s->why.cause,
+                            .reason = s->why.reason,
+                            .detail = s->why.detail,
+                            .sleep_usec = wait,
                     });
 }
 
@@ -269,8 +346,21 @@ int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *o
         return 0;
 }
 
+int supervisor_ready(Supervisor *s) {
+        int r = service_notify_surely(s->service, "READY=1");
+
+        return r < 0 ? log_error_errno(r, "Failed to tell the service manager that mpyd is ready: %m")
+                     : 0;
+}
+
 void supervisor_stop(Supervisor *s) {
-        (void) sd_notify(0, "STOPPING=1");
+        const LifeLimits *l = &s->life.limits;
+
+        if (!s->life.shutting_down)
+                s->reason_before_stop = s->life.next.reason;
+        service_notify(s->service, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+                       l->interrupt_timeout_usec + l->abort_timeout_usec + l->kill_timeout_usec +
+                               HISTORY_STOP_USEC + STOP_MARGIN_USEC);
         supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_SHUTDOWN });
 }
 
@@ -284,6 +374,8 @@ Supervisor *supervisor_free(Supervisor *s) {
         history_free(TAKE_PTR(s->history), HISTORY_STOP_USEC);
         for (size_t i = 0; i < ELEMENTSOF(s->life_timers); i++)
                 sd_event_source_disable_unref(s->life_timers[i]);
+        sd_event_source_disable_unref(s->lasted_timer);
+        s->service = service_free(s->service);
         s->retained = s->retained ? retained_unmap(s->retained) : NULL;
         safe_close(s->retained_fd);
         safe_close(s->run_dir_fd);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 
@@ -15,6 +14,7 @@
 #include "util/parse.h"
 #include "util/text.h"
 
+#define DEADLINE_LATE_USEC (5 * USEC_PER_SEC) /* then the loop is ill, not busy */
 #define EXCEPTION_DETAIL_MAX 480u /* of an event in the history: what the history keeps */
 
 LifeNow supervisor_now(void) {
@@ -262,7 +262,10 @@ static void quit(Supervisor *s) {
                         board_stage_to_string(s->life.next.ended_stage),
                         format_timespan(span, sizeof span, s->life.next.ended_uptime_usec));
         (void) history_add_event(s->history, "daemon-stop", detail);
-        host_run_ended(s->run_dir_fd, s->boot_id);
+        if (s->hands_over)
+                run_handed_over(s->run_dir_fd, s->boot_id, s->reason_before_stop);
+        else
+                run_ended(s->run_dir_fd, s->boot_id);
         (void) sd_event_exit(s->event, 0);
 }
 
@@ -328,6 +331,19 @@ static void arm_deadline(Supervisor *s) {
         }
 }
 
+/* A disk that hangs is not held against us: no restart would mend it, and the board runs on without. */
+const char *supervisor_check(void *userdata) {
+        const Supervisor *s = userdata;
+        LifeNow now = supervisor_now();
+        uint64_t t = s->life.deadline_clock == LIFE_CLOCK_MONOTONIC ? now.monotonic_usec
+                                                                    : now.boottime_usec;
+
+        if (s->life.deadline_clock != LIFE_CLOCK_NONE && t > s->life.deadline_usec &&
+            t - s->life.deadline_usec > DEADLINE_LATE_USEC)
+                return "a deadline of the board has passed and nothing was done";
+        return NULL;
+}
+
 static void show_change(Supervisor *s) {
         char text[LIFE_DETAIL_MAX + 32];
 
@@ -340,7 +356,7 @@ static void show_change(Supervisor *s) {
         control_server_emit_state(s->control, life_state_to_string(s->life.state),
                                   board_stage_to_string(s->life.stage));
         supervisor_describe(s, text, sizeof text);
-        (void) sd_notifyf(0, "STATUS=%s", text);
+        service_notify(s->service, "STATUS=%s", text);
 }
 
 /* An action may report back at once (a process that cannot be started): such an event is handled

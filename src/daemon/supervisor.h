@@ -12,7 +12,9 @@
 #include "daemon/control-server.h"
 #include "daemon/lifecycle.h"
 #include "daemon/log-ring.h"
+#include "daemon/service.h"
 #include "history/history.h"
+#include "host/run-mark.h"
 #include "util/macros.h"
 #include "util/rate-limit.h"
 
@@ -32,6 +34,12 @@ typedef struct Supervisor {
         SupervisorOptions options;
         Config config;
         sd_event *event;
+
+        Service *service;
+        RunStart why;                    /* this run of the daemon */
+        sd_event_source *lasted_timer;
+        bool hands_over;                 /* the next stop leaves all that it can to the next run */
+        ResetReason reason_before_stop;
 
         Life life;
         sd_event_source *life_timers[2]; /* by LifeClock: monotonic, boot time */
@@ -65,6 +73,9 @@ typedef struct Supervisor {
 int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *options) _must_check_;
 Supervisor *supervisor_free(Supervisor *s);
 DEFINE_CLEANUP(Supervisor *, supervisor_free)
+
+/* The board is powered on and the doors are open: the service manager may know. */
+int supervisor_ready(Supervisor *s) _must_check_;
 
 /* Ends the board, then the event loop. A second call does not wait for its good will. */
 void supervisor_stop(Supervisor *s);

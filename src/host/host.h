@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* This Linux machine as the board sees it: which boot of the host it is, whether its clock can be
- * believed, what tells it from other boards, and how the daemon ran before. */
+ * believed, what tells it from other boards. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "mpyd/board-link.h"
-#include "mpyd/reset.h"
 #include "util/macros.h"
 
 /* 32 hex digits (sd_id128_get_boot(3)). */
@@ -19,15 +18,3 @@ bool host_clock_synced(void);
 
 /* Derived from machine-id(5), never the id itself; all zero where there is none. */
 void host_unique_id(uint8_t ret[static LINK_UNIQUE_ID_SIZE]);
-
-/* Why the daemon starts: a mark in the run directory tells a first start since the host's boot, an
- * orderly restart and a crash apart. */
-typedef struct HostStart {
-        ResetCause cause;
-        ResetReason reason;
-        const char *detail; /* static */
-} HostStart;
-HostStart host_run_began(int run_dir_fd, const char *boot_id);
-
-/* Marks this run as ended in good order. */
-void host_run_ended(int run_dir_fd, const char *boot_id);

@@ -56,7 +56,7 @@ static int begin(void **state) {
         n_opened = n_closed = 0;
         if (sd_event_new(&event) < 0)
                 return -1;
-        return pty_new(&pty, event, link_path, (gid_t) -1, on_client, &pty);
+        return pty_new(&pty, event, -EBADF, link_path, (gid_t) -1, on_client, &pty);
 }
 
 static int end(void **state) {
@@ -125,7 +125,7 @@ static void test_link_is_replaced(void **state) {
         char target[64] = "";
         Pty *second;
 
-        assert_int_equal(pty_new(&second, event, link_path, (gid_t) -1, on_client, &pty), 0);
+        assert_int_equal(pty_new(&second, event, -EBADF, link_path, (gid_t) -1, on_client, &pty), 0);
         assert_true(readlink(link_path, target, sizeof target - 1) > 0);
         assert_string_equal(target, pty_path(second));
         pty = pty_free(pty);
@@ -138,10 +138,10 @@ static void test_link_cannot_be_made(void **state) {
         char path[96];
 
         (void) snprintf(path, sizeof path, "%s/none/repl", directory);
-        assert_int_equal(pty_new(&p, event, path, (gid_t) -1, on_client, NULL), -ENOENT);
+        assert_int_equal(pty_new(&p, event, -EBADF, path, (gid_t) -1, on_client, NULL), -ENOENT);
         (void) snprintf(path, sizeof path, "%s/a-directory", directory);
         assert_int_equal(mkdir(path, 0700), 0);
-        assert_int_equal(pty_new(&p, event, path, (gid_t) -1, on_client, NULL), -EISDIR);
+        assert_int_equal(pty_new(&p, event, -EBADF, path, (gid_t) -1, on_client, NULL), -EISDIR);
         assert_int_equal(rmdir(path), 0);
         assert_null(p);
         (void) snprintf(path, sizeof path, "%s/a-directory.new", directory);
@@ -154,7 +154,7 @@ static void test_group(void **state) {
         if (geteuid() != 0)
                 skip();
         pty = pty_free(pty);
-        assert_int_equal(pty_new(&pty, event, link_path, 12345, on_client, &pty), 0);
+        assert_int_equal(pty_new(&pty, event, -EBADF, link_path, 12345, on_client, &pty), 0);
         assert_int_equal(stat(link_path, &st), 0);
         assert_int_equal(st.st_gid, 12345);
         assert_int_equal(st.st_mode & 07777, 0660);
