@@ -59,9 +59,12 @@ static void check_values(const Config *c) {
                         continue;
                 if (keys[i].offset == offsetof(Config, reset.burst))
                         v = c->reset.burst;
+                else if (keys[i].offset == offsetof(Config, log.script_burst))
+                        v = c->log.script_burst;
                 else
                         memcpy(&v, field, sizeof v);
-                if (keys[i].offset == offsetof(Config, reset.interval_usec) && v == 0)
+                if (v == 0 && (keys[i].offset == offsetof(Config, reset.interval_usec) ||
+                               keys[i].offset == offsetof(Config, log.script_interval_usec)))
                         continue; /* unlimited */
                 FUZZ_CHECK(v >= keys[i].min && v <= keys[i].max);
         }
