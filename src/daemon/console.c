@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "daemon/byte-queue.h"
+#include "daemon/journal.h"
 #include "daemon/pty.h"
 #include "daemon/script-output.h"
 #include "mpyd/board-link.h"
@@ -127,8 +128,9 @@ static void update_sources(Console *c) {
 static void stop_stalling(Console *c) {
         (void) sd_event_source_set_enabled(c->stall_timer, SD_EVENT_OFF);
         if (c->dropped > 0)
-                log_info("The REPL's user did not read: %" PRIu64 " bytes of output were dropped.",
-                         c->dropped);
+                journal_log(JOURNAL_REPL_UNREAD, NULL,
+                            "The REPL's user did not read: %" PRIu64 " bytes of output were dropped.",
+                            c->dropped);
         c->stalled = false;
         c->dropped = 0;
 }
@@ -136,7 +138,8 @@ static void stop_stalling(Console *c) {
 /* Somebody else reads from now on: what waited for the one before is not for them. */
 static void user_changed(Console *c) {
         if (c->input_dropped > 0)
-                log_warning("%" PRIu64 " bytes typed at the REPL were dropped: the board did not read "
+                journal_log(JOURNAL_INPUT_DROPPED, NULL,
+                            "%" PRIu64 " bytes typed at the REPL were dropped: the board did not read "
                             "them.", c->input_dropped);
         c->input_dropped = 0;
         c->holder_usec = 0;
@@ -352,7 +355,8 @@ static int on_stall(sd_event_source *s, uint64_t usec, void *userdata) {
                 start_stall_timer(c);
                 return 0;
         }
-        log_info("The REPL's user does not read; the program goes on without them.");
+        journal_log(JOURNAL_REPL_UNREAD, NULL,
+                    "The REPL's user does not read; the program goes on without them.");
         c->stalled = true;
         update_sources(c);
         return 0;

@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/journal.h"
 #include "mpyd/control.h"
 #include "util/io.h"
 #include "util/log.h"
@@ -118,11 +119,12 @@ static void tell_bad_peer(const Peer *p) {
         uint64_t t = now_usec(CLOCK_MONOTONIC), n = rate_limit_report(l, t);
 
         if (n > 0)
-                log_notice("%" PRIu64 " more connections to the control socket broke the protocol.", n);
+                journal_log(JOURNAL_CONTROL_REFUSED, NULL,
+                            "%" PRIu64 " more connections to the control socket broke the protocol.", n);
         if (rate_limit_take(l, t))
-                log_notice("A connection to the control socket (pid %d, uid %u) broke the protocol and "
-                           "was closed.",
-                           (int) p->cred.pid, (unsigned) p->cred.uid);
+                journal_log(JOURNAL_CONTROL_REFUSED, NULL,
+                            "A connection to the control socket (pid %d, uid %u) broke the protocol and "
+                            "was closed.", (int) p->cred.pid, (unsigned) p->cred.uid);
 }
 
 /* The bus does not say why it ended: either the peer has gone, or the bus did not like what it sent. */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/journal.h"
+#include "daemon/log-pump.h"
 #include "daemon/supervisor.h"
 #include "host/run-mark.h"
 #include "mpyd/control.h"
@@ -88,13 +90,15 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
                 supervisor_reload(s);
                 return 0;
         }
-        log_info("Stopping (SIG%s).", sigabbrev_np((int) si->ssi_signo) ?: "?");
+        journal_log(JOURNAL_DAEMON_STOP, NULL, "Stopping (SIG%s).",
+                    sigabbrev_np((int) si->ssi_signo) ?: "?");
         supervisor_stop(s);
         return 0;
 }
 
 static int run(const SupervisorOptions *options) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(log_pump_freep) LogPump *pump = NULL;
         _cleanup_(supervisor_freep) Supervisor *s = NULL;
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
         sigset_t mask;
@@ -111,6 +115,9 @@ static int run(const SupervisorOptions *options) {
         r = sd_event_default(&event);
         if (r < 0)
                 return log_error_errno(r, "Failed to make the event loop: %m");
+        r = log_pump_new(&pump, event);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a timer: %m");
         r = supervisor_new(&s, event, options);
         if (r < 0)
                 return r;

@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/journal.h"
 #include "util/log.h"
 #include "util/parse.h"
 
@@ -197,9 +198,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
                 s->unwell = false;
         } else if (!s->unwell) {
                 s->unwell = true;
-                log_full(LOG_CRIT, 0, (const char *const[]) { "MPYD_EVENT", "unwell", NULL },
-                         "mpyd is not well (%s); if that does not pass, systemd will restart it.",
-                         problem);
+                journal_log(JOURNAL_UNWELL, (const char *const[]) { "MPYD_PROBLEM", problem, NULL },
+                            "mpyd is not well (%s); if that does not pass, systemd will restart it.",
+                            problem);
         }
         s->turned = false;
         (void) sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);

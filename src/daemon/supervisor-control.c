@@ -2,8 +2,8 @@
 /* What operators ask of the supervisor over the control bus, and the log that they see there. */
 #include <stdio.h>
 
+#include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
-#include "util/log.h"
 
 static int backend_reset(void *userdata, ResetKind kind, const char *who) {
         Supervisor *s = userdata;
@@ -49,17 +49,17 @@ static const LogRing *backend_log(void *userdata) {
         return &s->log;
 }
 
-void supervisor_on_log(void *userdata, uint64_t realtime_usec, int level, const char *ident,
-                       const char *message) {
+void supervisor_on_log(void *userdata, uint64_t realtime_usec, int level, bool script,
+                       const char *ident, const char *message) {
         Supervisor *s = userdata;
+        const LogLine *l = log_ring_add(&s->log, realtime_usec, level, script, ident, message);
 
-        log_ring_add(&s->log, realtime_usec, level, ident, message);
-        if (s->log.n > 0)
-                control_server_emit_log(s->control, log_ring_get(&s->log, s->log.n - 1));
+        if (l)
+                control_server_emit_log(s->control, l);
 }
 
-void supervisor_on_history_report(void *userdata, int level, const char *message) {
-        log_full(level, 0, (const char *const[]) { "MPYD_EVENT", "history", NULL }, "%s", message);
+void supervisor_on_history_report(void *userdata, JournalEvent event, const char *message) {
+        journal_log(event, NULL, "%s", message);
 }
 
 ControlBackend supervisor_control_backend(Supervisor *s) {

@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
 #include "host/host.h"
 #include "mpyd/control.h"
@@ -49,11 +50,13 @@ static int load_config(Supervisor *s, Config *ret) {
         int r = config_load(s->options.config_path, s->options.config_required, ret);
 
         if (r < 0)
-                return log_error_errno(r, "Failed to read %s: %m", s->options.config_path);
+                return journal_log_errno(JOURNAL_DAEMON_REFUSED, r, "Failed to read %s: %m",
+                                         s->options.config_path);
         log_set_max_level(ret->log.level);
-        log_set_script_limit(ret->log.script_burst, ret->log.script_interval_usec);
+        log_set_script_limit(ret->log.script_burst, ret->log.script_interval_usec,
+                             journal_event_constant_fields(JOURNAL_OUTPUT_SUPPRESSED));
         for (size_t i = 0; i < ret->n_warnings; i++)
-                log_warning("%s", ret->warnings[i]);
+                journal_log(JOURNAL_CONFIG_PROBLEM, NULL, "%s", ret->warnings[i]);
         return 0;
 }
 
@@ -63,12 +66,14 @@ void supervisor_reload(Supervisor *s) {
         if (load_config(s, &fresh) < 0)
                 return;
         if (!streq(fresh.board.user, s->config.board.user))
-                log_notice("[board] user takes effect when mpyd restarts.");
+                journal_log(JOURNAL_CONFIG_PENDING, NULL, "[board] user takes effect when mpyd restarts.");
         if (fresh.history.max_size != s->config.history.max_size)
-                log_notice("[history] max-size takes effect when mpyd restarts.");
+                journal_log(JOURNAL_CONFIG_PENDING, NULL,
+                            "[history] max-size takes effect when mpyd restarts.");
         if (fresh.board.heap != s->config.board.heap ||
             fresh.board.heap_max != s->config.board.heap_max)
-                log_notice("[board] heap and heap-max take effect at the next reset of the board.");
+                journal_log(JOURNAL_CONFIG_PENDING, NULL,
+                            "[board] heap and heap-max take effect at the next reset of the board.");
         config_done(&s->config);
         s->config = fresh;
         {
@@ -77,7 +82,7 @@ void supervisor_reload(Supervisor *s) {
                 life_set_limits(&s->life, &limits, supervisor_now());
         }
         console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
-        log_info("Configuration read again.");
+        journal_log(JOURNAL_CONFIG_RELOADED, NULL, "Configuration read again.");
 }
 
 /* ---- life of the supervisor ---- */
@@ -92,17 +97,23 @@ static int choose_user(Supervisor *s) {
         pw = getpwnam(name);
         if (!pw) {
                 /* The package makes the default one; a name that somebody has written is a mistake. */
-                log_full(streq(name, DEFAULT_USER) ? LOG_INFO : LOG_WARNING, 0, NULL,
-                         "[board] user=%s: there is no such user, running the board as %s.", name,
-                         FALLBACK_USER);
+                if (streq(name, DEFAULT_USER))
+                        log_info("There is no user %s, running the board as %s.", name,
+                                 FALLBACK_USER);
+                else
+                        journal_log(JOURNAL_USER_MISSING, NULL,
+                                    "[board] user=%s: there is no such user, running the board as %s.",
+                                    name, FALLBACK_USER);
                 pw = getpwnam(FALLBACK_USER);
         }
         if (!pw)
-                return log_error_errno(ENOENT, "There is neither a user %s nor %s to run scripts "
-                                               "as; set [board] user=.", name, FALLBACK_USER);
+                return journal_log_errno(JOURNAL_DAEMON_REFUSED, ENOENT,
+                                         "There is neither a user %s nor %s to run scripts as; set "
+                                         "[board] user=.", name, FALLBACK_USER);
         if (pw->pw_uid == 0)
-                return log_error_errno(EPERM, "[board] user=%s would run scripts as root; choose "
-                                              "an ordinary user.", name);
+                return journal_log_errno(JOURNAL_DAEMON_REFUSED, EPERM,
+                                         "[board] user=%s would run scripts as root; choose an "
+                                         "ordinary user.", name);
         s->change_user = true;
         s->board_uid = pw->pw_uid;
         s->board_gid = pw->pw_gid;
@@ -129,8 +140,8 @@ static int take_directories(Supervisor *s) {
         if (s->run_dir_fd < 0)
                 return log_error_errno(errno, "Failed to open %s: %m", s->options.run_dir);
         if (flock(s->run_dir_fd, LOCK_EX | LOCK_NB) < 0)
-                return log_error_errno(errno, "Another mpyd uses %s; stop it first.",
-                                       s->options.run_dir);
+                return journal_log_errno(JOURNAL_DAEMON_REFUSED, errno,
+                                         "Another mpyd uses %s; stop it first.", s->options.run_dir);
 
         if (asprintf(&lock, "%s/lock", s->options.state_dir) < 0 ||
             asprintf(&s->flash_dir, "%s/flash", s->options.state_dir) < 0 ||
@@ -141,8 +152,9 @@ static int take_directories(Supervisor *s) {
         if (s->lock_fd < 0) /* a read-only state directory does not stop the board */
                 log_warning_errno(errno, "Failed to lock %s, going on without: %m", lock);
         else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-                return log_error_errno(errno, "Another mpyd uses %s; stop it first.",
-                                       s->options.state_dir);
+                return journal_log_errno(JOURNAL_DAEMON_REFUSED, errno,
+                                         "Another mpyd uses %s; stop it first.",
+                                         s->options.state_dir);
         return 0;
 }
 
@@ -268,10 +280,22 @@ static int open_doors(Supervisor *s) {
         return 0;
 }
 
+/* What machine.unique_id() says: it tells boards apart in a journal that was collected from many. */
+static void name_board_in_log(void) {
+        static char text[2 * LINK_UNIQUE_ID_SIZE + 1];
+        uint8_t id[LINK_UNIQUE_ID_SIZE];
+
+        host_unique_id(id);
+        for (size_t i = 0; i < sizeof id; i++)
+                (void) snprintf(text + 2 * i, 3, "%02x", id[i]);
+        log_set_field("MPYD_BOARD", text);
+}
+
 static int start(Supervisor *s) {
         LifeLimits limits;
         int r;
 
+        name_board_in_log();
         log_set_sink(supervisor_on_log, s);
         r = service_new(&s->service);
         if (r < 0)
@@ -314,8 +338,13 @@ static int start(Supervisor *s) {
 static void power_on(Supervisor *s) {
         uint64_t wait = run_hold_back_usec(s->why.failures);
 
-        log_info("mpyd " MPYD_VERSION ": scripts are in %s, the REPL is at %s.", s->flash_dir,
-                 s->repl_link);
+        journal_log(JOURNAL_DAEMON_START,
+                    (const char *const[]) {
+                            "MPYD_VERSION", MPYD_VERSION,
+                            "MPYD_RESET_REASON", reset_reason_to_string(s->why.reason), NULL,
+                    },
+                    "mpyd " MPYD_VERSION ": scripts are in %s, the REPL is at %s.", s->flash_dir,
+                    s->repl_link);
         (void) history_add_event(s->history, "daemon-start", s->why.detail);
         supervisor_dispatch(s, &(LifeEvent) {
                             .type = LIFE_EVENT_POWER_ON,

@@ -4,11 +4,13 @@
 #include "daemon/supervisor-private.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/journal.h"
 #include "host/host.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -57,21 +59,25 @@ static void describe_reset(const LifeReset *r, char *buf, size_t size) {
 }
 
 static void tell_reset(Supervisor *s, const LifeReset *r) {
-        char text[LIFE_DETAIL_MAX + 96], signal[16], status[16];
+        char text[LIFE_DETAIL_MAX + 96], signal[16], status[16], uptime[24];
         const char *fields[] = {
-                "MPYD_EVENT",        "reset",
                 "MPYD_RESET_CAUSE",  reset_cause_to_string(r->cause),
                 "MPYD_RESET_REASON", reset_reason_to_string(r->reason),
+                "MPYD_RESET_KIND",   reset_kind_to_string(r->kind),
+                "MPYD_RUN_REASON",   run_reason_to_string(r->run_reason),
+                "MPYD_RESET_DETAIL", r->detail,
                 "MPYD_STAGE",        board_stage_to_string(r->ended_stage),
-                "MPYD_SIGNAL",       signal,
-                "MPYD_EXIT_STATUS",  status,
+                "MPYD_UPTIME_USEC",  uptime,
+                "MPYD_EXIT_STATUS",  r->ended_exit_status >= 0 ? status : NULL,
+                "MPYD_SIGNAL",       r->ended_signal > 0 ? signal : NULL,
                 NULL,
         };
 
+        (void) snprintf(uptime, sizeof uptime, "%" PRIu64, r->ended_uptime_usec);
         (void) snprintf(signal, sizeof signal, "%d", r->ended_signal);
         (void) snprintf(status, sizeof status, "%d", r->ended_exit_status);
         describe_reset(r, text, sizeof text);
-        log_full(r->crashed ? LOG_WARNING : LOG_NOTICE, 0, fields, "%s.", text);
+        journal_log(r->crashed ? JOURNAL_CRASH : JOURNAL_RESET, fields, "%s.", text);
         (void) free_and_strdup(&s->last_reset, text);
         control_server_emit_reset(s->control, reset_cause_to_string(r->cause), r->detail);
 }
@@ -106,7 +112,8 @@ static void do_record(Supervisor *s) {
         s->recording = q >= 0 ? rec : NULL;
         if (q < 0) {
                 free(rec);
-                log_warning_errno(q, "Failed to record this reset, booting all the same: %m");
+                (void) journal_log_errno(JOURNAL_RECORD_FAILED, q,
+                                         "Failed to record this reset, booting all the same: %m");
                 /* Nothing will answer: the commit timeout opens the door. */
         }
         free(s->traceback);
@@ -117,11 +124,22 @@ static void do_record(Supervisor *s) {
 
 static void on_message(void *userdata, const LinkMessage *m);
 
+static const char *board_pid_text(const Supervisor *s, char buf[static 16]) {
+        (void) snprintf(buf, 16, "%d", (int) board_process_pid(s->board));
+        return buf;
+}
+
 static void on_fault(void *userdata, const char *what) {
         Supervisor *s = userdata;
+        char pid[16];
 
         board_process_end_link(s->board);
-        log_warning("The board broke the rules of its link: %s; killing it.", what);
+        journal_log(JOURNAL_BOARD_FAULT,
+                    (const char *const[]) {
+                            "MPYD_STAGE", board_stage_to_string(s->life.stage),
+                            "MPYD_BOARD_PID", board_pid_text(s, pid), NULL,
+                    },
+                    "The board broke the rules of its link: %s; killing it.", what);
         supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_FAULT, .detail = what });
 }
 
@@ -183,8 +201,8 @@ static int spawn(Supervisor *s) {
 
         flash_fd = open_flash(s);
         if (flash_fd < 0)
-                return log_error_errno(flash_fd, "Failed to open the flash directory %s: %m",
-                                       s->flash_dir);
+                return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, flash_fd,
+                                         "Failed to open the flash directory %s: %m", s->flash_dir);
         h.userdata = s;
         r = board_process_new(&s->board, s->event,
                               &(BoardSpec) {
@@ -197,12 +215,14 @@ static int spawn(Supervisor *s) {
                               },
                               &h, &in_fd, &out_fd, &unread_fd);
         if (r < 0)
-                return log_error_errno(r, "Failed to start %s: %m", s->options.board_path);
+                return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, r, "Failed to start %s: %m",
+                                         s->options.board_path);
         s->board_realtime_usec = now_usec(CLOCK_REALTIME);
         r = console_attach_board(s->console, in_fd, out_fd, unread_fd);
         if (r < 0) {
                 s->board = board_process_free(s->board);
-                return log_error_errno(r, "Failed to connect the console to the board: %m");
+                return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, r,
+                                         "Failed to connect the console to the board: %m");
         }
         return 0;
 }
@@ -248,10 +268,13 @@ static void do_boot(Supervisor *s) {
 /* ---- actions ---- */
 
 static void report_stuck(Supervisor *s) {
-        log_full(LOG_CRIT, 0, (const char *const[]) { "MPYD_EVENT", "stuck", NULL },
-                 "The board (pid %d) did not end %d s after SIGKILL: it hangs in a driver of the "
-                 "kernel. No second one is started; restart the host.",
-                 (int) board_process_pid(s->board), (int) (KILL_TIMEOUT_USEC / USEC_PER_SEC));
+        char pid[16];
+
+        journal_log(JOURNAL_BOARD_STUCK,
+                    (const char *const[]) { "MPYD_BOARD_PID", board_pid_text(s, pid), NULL },
+                    "The board (pid %s) did not end %d s after SIGKILL: it hangs in a driver of the "
+                    "kernel. No second one is started; restart the host.",
+                    pid, (int) (KILL_TIMEOUT_USEC / USEC_PER_SEC));
         (void) history_add_event(s->history, "board-stuck", s->life.problem);
 }
 
@@ -284,13 +307,18 @@ static void act(Supervisor *s, LifeAction action) {
         case LIFE_ACTION_MARK_LATE:
                 if (s->recording)
                         s->recording->late = true;
-                log_warning("The disk did not take the record of this reset in time; booting.");
+                journal_log(JOURNAL_RECORD_LATE, NULL,
+                            "The disk did not take the record of this reset in time; booting.");
                 break;
         case LIFE_ACTION_SEND_STOP:
                 send_to_board(s, &(LinkMessage) { .type = LINK_STOP });
                 break;
         case LIFE_ACTION_SEND_ABORT:
-                log_notice("The program does not stop, aborting it.");
+                journal_log(JOURNAL_PROGRAM_ABORTED,
+                            (const char *const[]) {
+                                    "MPYD_STAGE", board_stage_to_string(s->life.reached), NULL,
+                            },
+                            "The program does not stop, aborting it.");
                 send_to_board(s, &(LinkMessage) { .type = LINK_ABORT });
                 break;
         case LIFE_ACTION_KILL:
@@ -359,6 +387,16 @@ static void show_change(Supervisor *s) {
         service_notify(s->service, "STATUS=%s", text);
 }
 
+static void tell_delay(Supervisor *s) {
+        uint64_t t = now_usec(CLOCK_BOOTTIME), wait = s->life.deadline_usec - MIN(t, s->life.deadline_usec);
+        char span[TIMESPAN_MAX], usec[24];
+
+        (void) snprintf(usec, sizeof usec, "%" PRIu64, wait);
+        journal_log(JOURNAL_BOOT_DELAYED, (const char *const[]) { "MPYD_DELAY_USEC", usec, NULL },
+                    "The next boot is held back (%s) for %s.", s->life.problem,
+                    format_timespan(span, sizeof span, wait));
+}
+
 /* An action may report back at once (a process that cannot be started): such an event is handled
  * before this returns, after the actions that came before it; it is always the last one's. */
 void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
@@ -368,14 +406,8 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
 
         for (size_t i = 0; i < a.n; i++)
                 act(s, a.list[i]);
-        if (waits) {
-                char span[TIMESPAN_MAX];
-                uint64_t t = now_usec(CLOCK_BOOTTIME);
-
-                log_notice("The next boot is held back (%s) for %s.", s->life.problem,
-                           format_timespan(span, sizeof span,
-                                           s->life.deadline_usec - MIN(t, s->life.deadline_usec)));
-        }
+        if (waits)
+                tell_delay(s);
         arm_deadline(s);
         show_change(s);
 }
@@ -411,15 +443,17 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
                 return;
         s->ended_stage = e->stage;
 
+        (void) text_sanitise(text, sizeof text, e->text, e->text_size, true);
         if (e->result == STAGE_RESULT_EXCEPTION)
-                log_full(LOG_WARNING, 0,
-                         (const char *const[]) { "MPYD_EVENT", "exception", "MPYD_STAGE", name, NULL },
-                         "%s ended with an uncaught exception.", name);
+                journal_log(JOURNAL_EXCEPTION,
+                            (const char *const[]) {
+                                    "MPYD_STAGE", name, "MPYD_TRACEBACK", *text ? text : NULL, NULL,
+                            },
+                            "%s ended with an uncaught exception.", name);
         else
                 log_debug("%s ended: %s.", name, stage_result_to_string(e->result));
         if (e->text_size == 0)
                 return;
-        (void) text_sanitise(text, sizeof text, e->text, e->text_size, true);
         (void) free_and_strdup(&s->traceback, text);
         (void) free_and_strdup(&s->last_traceback, text);
         if (e->result == STAGE_RESULT_EXCEPTION)

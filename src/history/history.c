@@ -4,7 +4,6 @@
 #include "history/history.h"
 
 #include <stdio.h>
-#include <syslog.h>
 #include <systemd/sd-event.h>
 
 #include "history/record.h"
@@ -76,7 +75,7 @@ static void deliver(History *h, Job *j) {
 
         if (j->type == JOB_REPORT) {
                 if (h->report)
-                        h->report(h->userdata, j->level, j->message);
+                        h->report(h->userdata, j->event_kind, j->message);
                 return;
         }
         a = asker_take(h, j->seq);
@@ -252,7 +251,7 @@ History *history_free(History *h, uint64_t timeout_usec) {
                 (void) snprintf(message, sizeof message,
                                 "The disk did not take the last records of the history within %s.",
                                 format_timespan(span, sizeof span, timeout_usec));
-                h->report(h->userdata, LOG_WARNING, message);
+                h->report(h->userdata, JOURNAL_HISTORY_LOST, message);
         }
         j = writer_take_answers(h->writer);
         while (j) {

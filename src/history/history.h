@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mpyd/journal.h"
 #include "mpyd/reset.h"
 #include "util/macros.h"
 
@@ -62,9 +63,9 @@ HistoryEvent *history_events_free(HistoryEvent *events, size_t n);
  * the call that asked. */
 typedef void (*HistoryDone)(void *userdata, int64_t id);
 
-/* One line for the log, of priority level: the database was set aside, went to memory, came back.
- * Called on the event loop. */
-typedef void (*HistoryReport)(void *userdata, int level, const char *message);
+/* One line for the log: the database was set aside, went to memory, came back. Called on the event
+ * loop. */
+typedef void (*HistoryReport)(void *userdata, JournalEvent event, const char *message);
 
 /* Opens path (created with mode 0600, its directory is not) on a thread of its own; returns at once
  * and never fails because of the disk: whatever is wrong with the file is reported, and history

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <syslog.h>
 
 #include "history/record.h"
 #include "history/rows.h"
@@ -17,14 +16,14 @@
 #define COMMITS_MAX 64u   /* between two looks at the size */
 #define CALM_USEC (10 * USEC_PER_MINUTE) /* on the disk: the next trouble is a new one */
 
-static void _printf_(3, 4) report(Store *s, int level, const char *format, ...) {
+static void _printf_(3, 4) report(Store *s, JournalEvent event, const char *format, ...) {
         char message[512];
         va_list ap;
 
         va_start(ap, format);
         (void) vsnprintf(message, sizeof message, format, ap);
         va_end(ap);
-        s->report(s->userdata, level, message);
+        s->report(s->userdata, event, message);
 }
 
 /* Remembers one event of the history's own. Without memory there is none. */
@@ -87,7 +86,7 @@ static int replace_damaged(Store *s, Database **ret, const char *why) {
         if (r < 0)
                 return r;
         s->n_set_aside++;
-        report(s, LOG_WARNING, "%s could not be used (%s). It is kept as %s; a new history begins.",
+        report(s, JOURNAL_HISTORY_SET_ASIDE, "%s could not be used (%s). It is kept as %s; a new history begins.",
                s->path, *why ? why : "damaged", name);
         note_event(s, "history-set-aside", name);
         return open_and_look(s, ret, new_why);
@@ -156,7 +155,7 @@ static void go_to_memory(Store *s, int error, uint64_t now) {
         delay_retry(s, error, now);
         learn_last_id(s);
         (void) ensure_memory(s); /* tried again with each write */
-        report(s, LOG_WARNING, "History is kept in memory, not in %s: %s. %s", s->path,
+        report(s, JOURNAL_HISTORY_IN_MEMORY, "History is kept in memory, not in %s: %s. %s", s->path,
                trouble_what(error), trouble_advice(error));
 }
 
@@ -238,7 +237,7 @@ void store_retry(Store *s, uint64_t now) {
         }
         s->memory = database_free(s->memory);
         s->disk_since_usec = now;
-        report(s, LOG_NOTICE, "History is in %s again; %" PRIi64 " resets were kept for it.",
+        report(s, JOURNAL_HISTORY_ON_DISK_AGAIN, "History is in %s again; %" PRIi64 " resets were kept for it.",
                s->path, n);
         note_event(s, "history-on-disk-again", trouble_what(s->trouble));
         s->trouble = 0;
@@ -263,7 +262,7 @@ void store_close(Store *s, uint64_t now) {
                 store_retry(s, now);
         n = resets_in_memory(s);
         if (n > 0)
-                report(s, LOG_WARNING, "%" PRIi64 " resets that %s did not take are forgotten.", n,
+                report(s, JOURNAL_HISTORY_LOST, "%" PRIi64 " resets that %s did not take are forgotten.", n,
                        s->path);
         s->disk = database_free(s->disk);
         s->memory = database_free(s->memory);
@@ -296,7 +295,7 @@ int store_apply(Store *s, StoreApply apply, void *userdata, uint64_t now) {
         int r = 0;
 
         if (s->disk && database_moved(s->disk)) {
-                report(s, LOG_WARNING, "%s was moved away while in use; a new history begins.",
+                report(s, JOURNAL_HISTORY_MOVED, "%s was moved away while in use; a new history begins.",
                        s->path);
                 disk_failed(s, -ESTALE, now);
         }

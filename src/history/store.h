@@ -12,7 +12,7 @@
 #define STORE_RETRY_MAX_USEC UINT64_C(300000000) /* … this */
 #define STORE_SET_ASIDE_MAX 3u            /* in one run of the daemon: then it is the disk */
 
-typedef void (*StoreReport)(void *userdata, int level, const char *message);
+typedef HistoryReport StoreReport;
 
 typedef struct Store {
         char *path;

@@ -54,5 +54,5 @@ Job *job_list_pop(JobList *l);
 void job_list_done(JobList *l);
 
 void writer_answer_locked(Writer *w, Job *j);
-void writer_report(void *userdata, int level, const char *message);
+void writer_report(void *userdata, JournalEvent event, const char *message);
 void *writer_main(void *userdata);

@@ -3,7 +3,6 @@
  * housekeeping when nobody waits. It sleeps without a timeout unless something has to be written
  * later. */
 #include <stdio.h>
-#include <syslog.h>
 #include <time.h>
 
 #include "history/rows.h"
@@ -24,7 +23,7 @@ typedef struct Batch {
         bool counters_full;
 } Batch;
 
-void writer_report(void *userdata, int level, const char *message) {
+void writer_report(void *userdata, JournalEvent event, const char *message) {
         Writer *w = userdata;
         Job *j = job_new(JOB_REPORT);
 
@@ -32,7 +31,7 @@ void writer_report(void *userdata, int level, const char *message) {
                 (void) job_free(j);
                 return;
         }
-        j->level = level;
+        j->event_kind = event;
         (void) pthread_mutex_lock(&w->mutex);
         if (w->answers.n == 0)
                 w->n_reports = 0;
@@ -161,7 +160,7 @@ static void write_batch(Writer *w, Batch *b, uint64_t now) {
         w->row = b->row;
         set_repeats(w, b->repeats, now);
         if (b->counters_full)
-                writer_report(w, LOG_WARNING,
+                writer_report(w, JOURNAL_HISTORY_LOST,
                               "There are too many counters; new names are ignored.");
 }
 
@@ -222,7 +221,7 @@ static void tell_lost(Writer *w) {
                 "The disk was too slow for the history: %u records were refused, %u hard resets "
                 "are only counted.",
                 refused, merged);
-        writer_report(w, LOG_WARNING, message);
+        writer_report(w, JOURNAL_HISTORY_LOST, message);
 }
 
 static void process(Writer *w, JobList *jobs, bool flush) {

@@ -42,7 +42,7 @@ struct Job {
                         size_t n_resets;
                 };
                 struct {
-                        int level;
+                        JournalEvent event_kind;
                         char *message;
                 };
         };

@@ -3,8 +3,9 @@
  *
  * Nothing in here blocks either. A journald or a terminal that does not read must not stall the
  * daemon's loop, and sd_journal_sendv() waits for journald: so the native protocol of the journal
- * (https://systemd.io/JOURNAL_NATIVE_PROTOCOL) is spoken here, without waiting. A line that nobody
- * takes is counted, and the number is logged when lines are taken again. */
+ * (https://systemd.io/JOURNAL_NATIVE_PROTOCOL) is spoken here, without waiting. What journald does not
+ * take at once waits in a bounded queue; a line that nobody takes is counted, and the number is logged
+ * when lines are taken again. */
 #include "util/log.h"
 
 #include <endian.h>
@@ -19,6 +20,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "util/log-queue.h"
 #include "util/parse.h"
 #include "util/rate-limit.h"
 #include "util/text.h"
@@ -45,9 +47,14 @@ static struct {
         bool colour;
         bool mid_line;   /* the last line was taken in part only */
         int journal_fd;  /* -EBADF: stderr is not the journal */
+        LogQueue queue;  /* for the journal */
+        void (*wake)(void *userdata);
+        void *wake_userdata;
 
         uint64_t n_lost;
+        const char *field_name, *field_value; /* of every line */
         RateLimit script_limit;
+        const char *const *suppressed_fields;
         char script_ident[IDENT_MAX]; /* whose lines were suppressed */
 } state = {
         .ident = "mpyd",
@@ -61,8 +68,10 @@ typedef struct Line {
         int level;
         int error;
         uint64_t realtime_usec;
+        bool script;
         const char *ident;
         const char *const *fields;
+        const char *script_name; /* MPYD_SCRIPT, or NULL */
         const char *message;
 } Line;
 
@@ -109,22 +118,35 @@ void log_open(const char *ident) {
                 fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
                 state.journal_fd = fd >= 0 ? fd : -EBADF;
         }
+        if (state.journal_fd < 0)
+                log_queue_done(&state.queue);
 }
 
 void log_set_max_level(int level) {
         state.max_level = level;
 }
 
-void log_set_script_limit(unsigned burst, uint64_t interval_usec) {
+void log_set_field(const char *name, const char *value) {
+        state.field_name = name;
+        state.field_value = value;
+}
+
+void log_set_script_limit(unsigned burst, uint64_t interval_usec, const char *const fields[]) {
         RateLimit *l = &state.script_limit;
         uint64_t n = l->n_suppressed;
 
+        state.suppressed_fields = fields;
         if (l->bucket.burst == burst && l->bucket.interval_usec == interval_usec)
                 return;
         *l = rate_limit_make(burst, interval_usec,
                              (unsigned) (USEC_PER_SEC / MAX(interval_usec, UINT64_C(1))),
                              now_usec(CLOCK_MONOTONIC));
         l->n_suppressed = n;
+}
+
+void log_set_wake(void (*f)(void *userdata), void *userdata) {
+        state.wake = f;
+        state.wake_userdata = userdata;
 }
 
 void log_set_sink(LogSink sink, void *userdata) {
@@ -135,8 +157,8 @@ void log_set_sink(LogSink sink, void *userdata) {
 /* Fields of one journal entry, each as name, newline, 64-bit length, value, newline: the form that
  * takes any value. */
 typedef struct Entry {
-        struct iovec iov[(FIELDS_MAX + 4) * 5];
-        uint64_t lengths[FIELDS_MAX + 4];
+        struct iovec iov[(FIELDS_MAX + 6) * 5];
+        uint64_t lengths[FIELDS_MAX + 6];
         size_t n, n_iov;
 } Entry;
 
@@ -158,18 +180,45 @@ static void entry_add(Entry *e, const char *name, const char *value) {
         e->n++;
 }
 
-static int journal_send(const Line *l) {
+static int journal_send_parts(struct iovec *parts, size_t n) {
         static const struct sockaddr_un journal = {
                 .sun_family = AF_UNIX,
                 .sun_path = LOG_JOURNAL_SOCKET,
         };
-        Entry e = {};
         struct msghdr msg = {
                 .msg_name = (void *) &journal,
                 .msg_namelen = sizeof journal,
-                .msg_iov = e.iov,
+                .msg_iov = parts,
+                .msg_iovlen = n,
         };
+
+        return sendmsg(state.journal_fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* 0 when nothing waits any more. */
+static int journal_flush(void) {
+        LogEntry *e;
+
+        while ((e = state.queue.first)) {
+                int r = journal_send_parts(
+                        &(struct iovec) { .iov_base = e->data, .iov_len = e->size }, 1);
+
+                if (r < 0)
+                        return r;
+                log_queue_pop(&state.queue);
+        }
+        return 0;
+}
+
+static void wake(void) {
+        if (state.wake)
+                state.wake(state.wake_userdata);
+}
+
+static int journal_send(const Line *l) {
+        Entry e = {};
         char priority[16], error[16];
+        int r;
 
         (void) snprintf(priority, sizeof priority, "%d", l->level);
         entry_add(&e, "MESSAGE", l->message);
@@ -182,9 +231,19 @@ static int journal_send(const Line *l) {
         for (size_t i = 0; l->fields && l->fields[i] && i < 2 * FIELDS_MAX; i += 2)
                 if (l->fields[i + 1])
                         entry_add(&e, l->fields[i], l->fields[i + 1]);
+        if (l->script_name)
+                entry_add(&e, "MPYD_SCRIPT", l->script_name);
+        if (state.field_name)
+                entry_add(&e, state.field_name, state.field_value);
 
-        msg.msg_iovlen = e.n_iov;
-        return sendmsg(state.journal_fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+        r = journal_flush();
+        if (r >= 0)
+                r = journal_send_parts(e.iov, e.n_iov);
+        if (r != -EAGAIN)
+                return r;
+        if (!state.queue.first)
+                wake();
+        return log_queue_push(&state.queue, e.iov, e.n_iov, l->script) < 0 ? -EAGAIN : 0;
 }
 
 /* 0 when all of it was taken. */
@@ -282,6 +341,8 @@ static int send_lost_report(uint64_t realtime_usec) {
 
         if (state.n_lost == 0)
                 return 0;
+        if (state.journal_fd >= 0 && journal_flush() == -EAGAIN)
+                return -EAGAIN; /* once it has caught up, not among the lines that wait */
         (void) snprintf(message, sizeof message, "%" PRIu64 " log lines lost: nobody read them.",
                         state.n_lost);
         return line_send(&l);
@@ -290,50 +351,63 @@ static int send_lost_report(uint64_t realtime_usec) {
 static void line_log(const Line *l) {
         if (state.sink && !state.in_sink) {
                 state.in_sink = true;
-                state.sink(state.sink_userdata, l->realtime_usec, l->level, l->ident, l->message);
+                state.sink(state.sink_userdata, l->realtime_usec, l->level, l->script, l->ident,
+                           l->message);
                 state.in_sink = false;
         }
 
-        if (send_lost_report(l->realtime_usec) < 0) {
+        if (send_lost_report(l->realtime_usec) >= 0)
+                state.n_lost = 0;
+        if (line_send(l) < 0)
                 state.n_lost++;
-                return;
-        }
-        state.n_lost = line_send(l) < 0 ? 1 : 0;
 }
 
 /* Lines that a script was not allowed to log: told with the first line, of anybody, that comes when
  * there is room again. */
-static void report_suppressed(void) {
-        uint64_t n = rate_limit_report(&state.script_limit, now_usec(CLOCK_MONOTONIC));
+static void report_suppressed(bool now) {
+        RateLimit *limit = &state.script_limit;
+        uint64_t n = now ? limit->n_suppressed
+                         : rate_limit_report(limit, now_usec(CLOCK_MONOTONIC));
         char message[96];
         Line l = {
                 .level = LOG_NOTICE,
                 .realtime_usec = now_usec(CLOCK_REALTIME),
                 .ident = state.script_ident,
+                .fields = state.suppressed_fields,
+                .script_name = state.script_ident,
                 .message = message,
         };
 
         if (n == 0)
                 return;
+        limit->n_suppressed = 0;
         (void) snprintf(message, sizeof message, "%" PRIu64 " lines suppressed: printed too fast.",
                         n);
         line_log(&l);
 }
 
-void log_full(int level, int error, const char *const fields[], const char *format, ...) {
+int log_flush(bool last) {
+        size_t before = state.queue.bytes;
+
+        report_suppressed(last);
+        if (state.journal_fd >= 0 && journal_flush() < 0)
+                return state.queue.bytes < before ? 1 : -EAGAIN;
+        if (send_lost_report(now_usec(CLOCK_REALTIME)) >= 0)
+                state.n_lost = 0;
+        return state.script_limit.n_suppressed == 0 ? 0 : -EAGAIN;
+}
+
+void log_fullv(int level, int error, const char *const fields[], const char *format, va_list ap) {
         char raw[MESSAGE_MAX], message[MESSAGE_MAX];
         int saved_errno = errno, n;
         size_t size;
-        va_list ap;
 
         if (level > state.max_level)
                 return;
-        report_suppressed();
+        report_suppressed(false);
 
         errno = abs(error);
-        va_start(ap, format);
         n = vsnprintf(raw, sizeof raw, format, ap);
-        va_end(ap);
 
         size = n < 0 ? 0 : MIN((size_t) n, sizeof raw - 1);
         if (size == sizeof raw - 1)
@@ -352,6 +426,14 @@ void log_full(int level, int error, const char *const fields[], const char *form
         errno = saved_errno;
 }
 
+void log_full(int level, int error, const char *const fields[], const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        log_fullv(level, error, fields, format, ap);
+        va_end(ap);
+}
+
 void log_script(const char *ident, const char *line, size_t size) {
         char clean_ident[IDENT_MAX], message[MESSAGE_MAX];
         int saved_errno = errno;
@@ -359,8 +441,10 @@ void log_script(const char *ident, const char *line, size_t size) {
         if (LOG_INFO > state.max_level)
                 return;
         (void) text_sanitise(clean_ident, sizeof clean_ident, ident, strlen(ident), false);
-        report_suppressed();
+        report_suppressed(false);
         if (!rate_limit_take(&state.script_limit, now_usec(CLOCK_MONOTONIC))) {
+                if (state.script_limit.n_suppressed == 1)
+                        wake();
                 memcpy(state.script_ident, clean_ident, sizeof state.script_ident);
                 errno = saved_errno;
                 return;
@@ -370,8 +454,9 @@ void log_script(const char *ident, const char *line, size_t size) {
         line_log(&(const Line) {
                 .level = LOG_INFO,
                 .realtime_usec = now_usec(CLOCK_REALTIME),
+                .script = true,
                 .ident = clean_ident,
-                .fields = (const char *const[]) { "MPYD_SCRIPT", clean_ident, NULL },
+                .script_name = clean_ident,
                 .message = message,
         });
         errno = saved_errno;

@@ -41,7 +41,7 @@ static size_t n_arrived;
 
 static char log_text[1 << 16];
 
-static void on_log(void *userdata, uint64_t realtime_usec, int level, const char *ident,
+static void on_log(void *userdata, uint64_t realtime_usec, int level, bool script, const char *ident,
                    const char *message) {
         size_t n = strlen(log_text);
 

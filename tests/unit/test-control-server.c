@@ -48,7 +48,7 @@ static void flood_log(unsigned n, size_t size) {
 
         memset(text, 'x', MIN(size, sizeof text - 1));
         for (unsigned i = 0; i < n; i++) {
-                log_ring_add(&supervisor.log, 1, 6, "main.py", text);
+                (void) log_ring_add(&supervisor.log, 1, 6, true, "main.py", text);
                 control_server_emit_log(supervisor.control, &line);
         }
 }

@@ -8,10 +8,10 @@
 #include "test-history.h"
 #include "util/parse.h"
 
-static void on_report(void *userdata, int level, const char *message) {
+static void on_report(void *userdata, JournalEvent event, const char *message) {
         Board *f = userdata;
 
-        f->n_warnings += level == LOG_WARNING;
+        f->n_warnings += journal_event_priority(event) == LOG_WARNING;
         (void) snprintf(f->last_report, sizeof f->last_report, "%s", message);
 }
 

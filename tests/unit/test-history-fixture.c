@@ -7,11 +7,11 @@
 #include "test-history.h"
 #include "util/parse.h"
 
-void fixture_report(void *userdata, int level, const char *message) {
+void fixture_report(void *userdata, JournalEvent event, const char *message) {
         Fixture *f = userdata;
 
-        f->n_warnings += level == LOG_WARNING;
-        f->n_notices += level == LOG_NOTICE;
+        f->n_warnings += journal_event_priority(event) == LOG_WARNING;
+        f->n_notices += journal_event_priority(event) == LOG_NOTICE;
         (void) snprintf(f->last_report, sizeof f->last_report, "%s", message);
 }
 

@@ -46,7 +46,7 @@ int fixture_setup(void **state);    /* nothing is opened yet; fsync is skipped *
 int fixture_teardown(void **state); /* closes the store when it is open */
 void fixture_open(Fixture *f);
 void fixture_close(Fixture *f);
-void fixture_report(void *userdata, int level, const char *message);
+void fixture_report(void *userdata, JournalEvent event, const char *message);
 
 /* Stores reset_make(n); the id. */
 int64_t fixture_add(Fixture *f, unsigned n);

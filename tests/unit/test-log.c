@@ -287,6 +287,14 @@ static void test_journal(void **state) {
         log_full(LOG_NOTICE, 0,
                  (const char *const[]){ "MPYD_EVENT", "re\nset", "MPYD_X", NULL, NULL }, "reset");
         log_script("boot.py", "\x1bhello", 6);
+        log_set_field("MPYD_BOARD", "0123");
+        log_set_script_limit(1, USEC_PER_HOUR, (const char *const[]) { "MPYD_EVENT", "lost", NULL });
+        log_script("main.py", "one", 3);
+        log_script("main.py", "two", 3);
+        log_set_script_limit(1, 0, (const char *const[]) { "MPYD_EVENT", "lost", NULL });
+        log_warning("last");
+        log_set_field(NULL, NULL);
+        log_set_script_limit(1, 0, NULL);
         stderr_give_back();
 
         assert_string_equal(journal_receive(journal),
@@ -299,6 +307,15 @@ static void test_journal(void **state) {
         assert_string_equal(journal_receive(journal),
                             "MESSAGE=\\x1bhello|PRIORITY=6|SYSLOG_IDENTIFIER=boot.py|"
                             "MPYD_SCRIPT=boot.py|");
+        assert_string_equal(journal_receive(journal),
+                            "MESSAGE=one|PRIORITY=6|SYSLOG_IDENTIFIER=main.py|MPYD_SCRIPT=main.py|"
+                            "MPYD_BOARD=0123|");
+        assert_string_equal(journal_receive(journal),
+                            "MESSAGE=1 lines suppressed: printed too fast.|PRIORITY=5|"
+                            "SYSLOG_IDENTIFIER=main.py|MPYD_EVENT=lost|MPYD_SCRIPT=main.py|"
+                            "MPYD_BOARD=0123|");
+        assert_string_equal(journal_receive(journal),
+                            "MESSAGE=last|PRIORITY=4|SYSLOG_IDENTIFIER=mpyd|MPYD_BOARD=0123|");
         assert_null(journal_receive(journal));
 
         /* journald restarts: its stream takes the lines. */
@@ -314,32 +331,57 @@ static void test_journal(void **state) {
         (void) safe_close(fds[1]);
 }
 
-/* A journald that hangs: no line blocks, and the number of those lost is told. */
+static void count_wakes(void *userdata) {
+        ++*(unsigned *) userdata;
+}
+
+/* A journald that hangs: no line blocks. What it does not take waits, the daemon's lines longer than a
+ * script's, and the number of those lost is told. */
 static void test_journal_full(void **state) {
+        enum { LINES = 20000 };
         int journal = journal_listen(), fds[2];
         uint64_t begin = now_usec(CLOCK_MONOTONIC);
-        unsigned received = 0, lost = 0;
+        unsigned spam = 0, said = 0, lost = 0, others = 0, wakes = 0;
         const char *s;
+        int r;
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         set_journal_stream(fds[1]);
         stderr_take(fds[1], "mpyd");
-        for (unsigned i = 0; i < 3000; i++)
-                log_info("%d", i);
+        log_set_wake(count_wakes, &wakes);
+        for (unsigned i = 0; i < LINES; i++)
+                log_script("main.py", "spam", 4);
+        for (unsigned i = 0; i < 100; i++)
+                log_info("the daemon speaks: %u", i);
+        for (unsigned i = 0; i < LINES; i++)
+                log_script("main.py", "spam", 4);
         assert_true(now_usec(CLOCK_MONOTONIC) - begin < 5 * USEC_PER_SEC);
-        while (journal_receive(journal))
-                received++;
+        assert_int_equal(log_flush(false), -EAGAIN);
+        assert_int_equal(wakes, 1);
         log_info("last");
-        stderr_give_back();
+        do {
+                r = log_flush(false);
+                while ((s = journal_receive(journal))) {
+                        unsigned n;
 
-        assert_in_range(received, 1, 2999);
-        s = journal_receive(journal);
-        assert_non_null(s);
-        assert_int_equal(sscanf(s, "MESSAGE=%u log lines lost", &lost), 1);
-        assert_int_equal(received + lost, 3000);
-        s = journal_receive(journal);
-        assert_non_null(s);
-        assert_begins(&s, "MESSAGE=last|");
+                        if (strstr(s, "MESSAGE=spam|"))
+                                spam++;
+                        else if (sscanf(s, "MESSAGE=the daemon speaks: %u|", &n) == 1)
+                                assert_int_equal(n, said++); /* in order, all */
+                        else if (sscanf(s, "MESSAGE=%u log lines lost", &n) == 1)
+                                lost += n;
+                        else if (strncmp(s, "MESSAGE=last|", 13) == 0)
+                                others++;
+                }
+        } while (r != 0);
+        assert_int_equal(log_flush(false), 0);
+        stderr_give_back();
+        log_set_wake(NULL, NULL);
+
+        assert_int_equal(said, 100);
+        assert_int_equal(others, 1);
+        assert_in_range(spam, 100, LINES);
+        assert_int_equal(spam + lost, 2 * LINES);
         assert_string_equal(drain(fds[0]), ""); /* not on stderr as well */
         (void) safe_close(journal);
         (void) unlink("journal");
@@ -368,13 +410,16 @@ typedef struct Heard {
         unsigned n;
         bool in_time;
         int level;
+        bool script;
         char ident[64];
         char message[9000];
 } Heard;
 
-static void hear(void *userdata, uint64_t realtime_usec, int level, const char *ident,
+static void hear(void *userdata, uint64_t realtime_usec, int level, bool script, const char *ident,
                  const char *message) {
         Heard *h = userdata;
+
+        h->script = script;
 
         h->in_time = now_usec(CLOCK_REALTIME) - realtime_usec < USEC_PER_MINUTE;
         h->n++;
@@ -396,6 +441,7 @@ static void test_sink(void **state) {
         assert_true(h.in_time);
         assert_int_equal(h.level, LOG_WARNING);
         assert_string_equal(h.ident, "mpyd");
+        assert_false(h.script);
         assert_string_equal(h.message, "one\\xff"); /* fit for D-Bus */
         log_debug("dropped");
         assert_int_equal(h.n, 1);
@@ -405,6 +451,7 @@ static void test_sink(void **state) {
         log_script(nasty, "x", 1);
         assert_int_equal(h.n, 2);
         assert_int_equal(h.level, LOG_INFO);
+        assert_true(h.script);
         assert_true(strlen(h.ident) <= 63 && !strchr(h.ident, '\n')); /* cut */
 
         /* Long lines are cut, and say so. */
@@ -425,10 +472,11 @@ static void test_sink(void **state) {
         stderr_give_back();
 }
 
-static void count_lines(void *userdata, uint64_t realtime_usec, int level, const char *ident,
-                        const char *message) {
+static void count_lines(void *userdata, uint64_t realtime_usec, int level, bool script,
+                        const char *ident, const char *message) {
         unsigned *n = userdata, suppressed;
 
+        assert_int_equal(script, level == LOG_INFO && streq(ident, "main.py"));
         if (level == LOG_NOTICE) {
                 assert_string_equal(ident, "main.py");
                 assert_int_equal(sscanf(message, "%u lines suppressed", &suppressed), 1);
@@ -445,7 +493,7 @@ static void test_script_flood(void **state) {
         uint64_t begin;
 
         stderr_take(null_fd, "mpyd");
-        log_set_script_limit(1000, USEC_PER_SEC / 100);
+        log_set_script_limit(1000, USEC_PER_SEC / 100, NULL);
         log_set_sink(count_lines, n);
         begin = now_usec(CLOCK_MONOTONIC);
         while (now_usec(CLOCK_MONOTONIC) - begin < 1200000) {
@@ -455,11 +503,12 @@ static void test_script_flood(void **state) {
         }
         assert_in_range(n[0], 900, 1400); /* the burst and a refill */
         assert_in_range(n[2], 1, 2);
+        assert_int_equal(log_flush(false), -EAGAIN);
         (void) usleep(1100000);
-        log_info("any line tells the rest");
+        assert_int_equal(log_flush(false), 0); /* tells the rest */
         assert_int_equal(n[0] + n[1], total);
         assert_in_range(n[2], 2, 3);
-        log_set_script_limit(1000, 0);
+        log_set_script_limit(1000, 0, NULL);
         for (unsigned i = 0; i < 5000; i++)
                 log_script("main.py", "as much as it likes", 19);
         stderr_give_back();

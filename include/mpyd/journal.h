@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Contract 4: what the journal is told. Every event that an operator may want to find, once: its name
+ * (field MPYD_EVENT), its priority, its MESSAGE_ID (made with `systemd-id128 new`; sd-id128(3)) and the
+ * fields that go with it. What happened and what to do next is told by etc/mpyd.catalog (`journalctl
+ * -x`); docs/JOURNAL.md is made from both by tests/journal/document.py.
+ *
+ * Names and ids are never changed or used again: people have them in their scripts. */
+#pragma once
+
+#include <errno.h>
+
+#define JOURNAL_EVENTS(X)                                                                           \
+        X(DAEMON_START, "daemon-start", LOG_INFO, "9088dce45a2644d1a04434759b7ae5ca",               \
+          "MPYD_VERSION MPYD_RESET_REASON")                                                         \
+        X(DAEMON_STOP, "daemon-stop", LOG_INFO, "1fc49b2db44147688b89e1823bb9090f", "")             \
+        X(UNWELL, "unwell", LOG_CRIT, "dad1deac91d34bff9ebf46ded3f74e6f", "MPYD_PROBLEM")            \
+        X(DAEMON_REFUSED, "daemon-refused", LOG_ERR, "aede146af09f4d6c9c9d6d1d4cdf32bc", "ERRNO")   \
+        X(RESET, "reset", LOG_NOTICE, "204a142d39994433880e4a9662774998",                           \
+          "MPYD_RESET_CAUSE MPYD_RESET_REASON MPYD_RESET_KIND MPYD_RUN_REASON MPYD_RESET_DETAIL "   \
+          "MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")                               \
+        X(CRASH, "crash", LOG_WARNING, "7e91d18610f34d64b14dbacaa27efc01",                          \
+          "MPYD_RESET_CAUSE MPYD_RESET_REASON MPYD_RESET_KIND MPYD_RUN_REASON MPYD_RESET_DETAIL "   \
+          "MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")                               \
+        X(EXCEPTION, "exception", LOG_WARNING, "0feeaf751c5648da807798e3727f5396",                  \
+          "MPYD_STAGE MPYD_TRACEBACK")                                                              \
+        X(PROGRAM_ABORTED, "program-aborted", LOG_NOTICE, "492bbae67d764e9894de26ee97d2e585",       \
+          "MPYD_STAGE")                                                                             \
+        X(BOARD_STUCK, "board-stuck", LOG_CRIT, "fd4274b925d94964ae01282e67d12c17",                 \
+          "MPYD_BOARD_PID")                                                                         \
+        X(BOARD_FAULT, "board-fault", LOG_WARNING, "7b678b56335b49448b591db0d23362b5",              \
+          "MPYD_STAGE MPYD_BOARD_PID")                                                              \
+        X(BOARD_NOT_STARTED, "board-not-started", LOG_ERR, "995d4c7fa6c54391b556bafeec40ffbc",      \
+          "ERRNO")                                                                                  \
+        X(BOOT_DELAYED, "boot-delayed", LOG_NOTICE, "2760b5e267a84515b6aab81f8ecdda94",             \
+          "MPYD_DELAY_USEC")                                                                        \
+        X(OUTPUT_SUPPRESSED, "output-suppressed", LOG_NOTICE, "4bbdf1b9623f435f9d7e541ad44bbb57",   \
+          "MPYD_SCRIPT")                                                                            \
+        X(CONFIG_PROBLEM, "config-problem", LOG_WARNING, "5f146ae2343541df9653ddca27cb4dd9", "")     \
+        X(CONFIG_RELOADED, "config-reloaded", LOG_INFO, "fa0f95896524402d8328f798739ccc36", "")      \
+        X(CONFIG_PENDING, "config-pending", LOG_NOTICE, "56a77eae3ad648e3a70a68b4110656d9", "")      \
+        X(USER_MISSING, "user-missing", LOG_WARNING, "3234ad85f9c142d8a47fd3e6832f7355", "")         \
+        X(CONTROL_REFUSED, "control-refused", LOG_NOTICE, "b9634d2ecbae4a27a635dfbd0e47b2e1", "")    \
+        X(REPL_UNREAD, "repl-unread", LOG_INFO, "8219bca5e615455d82637042fcf9fc6d", "")              \
+        X(INPUT_DROPPED, "input-dropped", LOG_WARNING, "b8e20e8e583646b7912ff06f58d97826", "")       \
+        X(RECORD_LATE, "record-late", LOG_WARNING, "8c33ba237e2f4ccc9e0f4f76ab743508", "")           \
+        X(RECORD_FAILED, "record-failed", LOG_WARNING, "e81b159830974007a310542a195b29fa", "ERRNO")  \
+        X(HISTORY_IN_MEMORY, "history-in-memory", LOG_WARNING, "e5455a3915f94913a59cf16147e7b0d8",  \
+          "")                                                                                       \
+        X(HISTORY_ON_DISK_AGAIN, "history-on-disk-again", LOG_NOTICE,                               \
+          "2321d580696d48779fe7b49e97d84fe9", "")                                                   \
+        X(HISTORY_SET_ASIDE, "history-set-aside", LOG_WARNING, "fc73ce21a93b41559ec0db207e08c9e0",  \
+          "")                                                                                       \
+        X(HISTORY_MOVED, "history-moved", LOG_WARNING, "4b2b1f2a5dc346b5946064080a6db2e4", "")       \
+        X(HISTORY_LOST, "history-lost", LOG_WARNING, "78e2e738073a43489504aa000a4914e9", "")
+
+typedef enum JournalEvent {
+#define X(symbol, name, priority, id, fields) JOURNAL_##symbol,
+        JOURNAL_EVENTS(X)
+#undef X
+        JOURNAL_EVENT_MAX,
+        JOURNAL_EVENT_INVALID = -EINVAL,
+} JournalEvent;
+
+const char *journal_event_to_string(JournalEvent e);  /* MPYD_EVENT */
+const char *journal_event_message_id(JournalEvent e); /* 32 hex digits */
+int journal_event_priority(JournalEvent e);           /* syslog(3) */
+const char *journal_event_fields(JournalEvent e);     /* names, a space between */
