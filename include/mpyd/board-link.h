@@ -26,7 +26,7 @@ enum {
 };
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 1u
+#define LINK_VERSION 2u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -44,11 +44,14 @@ typedef enum LinkType {
         LINK_RESET,         /* machine.reset(), soft reset, machine.deepsleep(): about to end */
         LINK_UNREAD_INPUT,  /* soft reset: console bytes that the old VM had taken but not used */
         LINK_LOG,           /* a line for the journal from the port itself, not from a script */
+        LINK_WATCHDOG,      /* a watchdog is set, set anew or stopped */
+        LINK_AWAKE,         /* the VM goes on, and RETAINED_WORD_TELL_AWAKE asked to hear of it */
         /* supervisor → board */
         LINK_BOOT = 64,     /* go: everything a new VM must know */
         LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */
         LINK_STOP,          /* forced stop, step 1: as LINK_INTERRUPT, then end as for a soft reset */
         LINK_ABORT,         /* forced stop, step 2: VM abort, then end as for a soft reset */
+        LINK_WATCHDOG_WARNING, /* a watchdog bites soon: call what the program has set for that */
         LINK_TYPE_INVALID = -EINVAL,
 } LinkType;
 
@@ -83,6 +86,22 @@ typedef struct LinkReset {
         uint64_t console_pos;
 } LinkReset;
 
+/* The time starts when this arrives; later feeds are stored in the retained page. timeout_usec 0 stops
+ * the watchdog, which WATCHDOG_MACHINE does not take; otherwise it is within the range below.
+ * warn_usec: so long before the bite the board wants LINK_WATCHDOG_WARNING, 0 for not at all; less
+ * than timeout_usec. */
+typedef struct LinkWatchdog {
+        WatchdogId id;
+        uint64_t timeout_usec;
+        uint64_t warn_usec;
+} LinkWatchdog;
+#define LINK_WATCHDOG_MIN_USEC UINT64_C(10000)       /* 10 ms */
+#define LINK_WATCHDOG_MAX_USEC UINT64_C(86400000000) /* 24 h */
+
+typedef struct LinkWatchdogWarning {
+        WatchdogId id;
+} LinkWatchdogWarning;
+
 typedef struct LinkData { /* LINK_UNREAD_INPUT, LINK_LOG */
         uint8_t level;    /* LINK_LOG: syslog priority 0..7; otherwise 0 */
         const char *data;
@@ -116,6 +135,8 @@ typedef struct LinkMessage {
                 LinkStageEnd stage_end;
                 LinkReset reset;
                 LinkData data;
+                LinkWatchdog watchdog;
+                LinkWatchdogWarning watchdog_warning;
                 LinkBoot boot;
         };
 } LinkMessage;

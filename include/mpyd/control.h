@@ -57,6 +57,11 @@
         X(HardResets, "t", "since the daemon started")                                             \
         X(Crashes, "t", "boards that ended without saying why, since the daemon started")          \
         X(ResetsDelayed, "t", "resets held back by the rate limit, since the daemon started")      \
+        X(WatchdogTimeout, "t", "of machine.WDT, 0 when it is not armed")                           \
+        X(WatchdogFedBefore, "t", "how long ago machine.WDT was armed or fed")                      \
+        X(Watchdog2Timeout, "t", "of microcontroller.watchdog, 0 when it is not armed")             \
+        X(Watchdog2FedBefore, "t", "how long ago microcontroller.watchdog was armed or fed")        \
+        X(StalledBoottime, "t", "since when the VM neither runs nor waits, CLOCK_BOOTTIME; 0: it does") \
         X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
         X(HistoryState, "s", "ok, or why history is not on disk")                                  \

@@ -27,6 +27,10 @@
           "MPYD_STAGE")                                                                             \
         X(BOARD_STUCK, "board-stuck", LOG_CRIT, "fd4274b925d94964ae01282e67d12c17",                 \
           "MPYD_BOARD_PID")                                                                         \
+        X(BOARD_STALLED, "board-stalled", LOG_WARNING, "4716dd9e9f75482f92c85d7dd41ff226",          \
+          "MPYD_STAGE MPYD_BOARD_PID")                                                              \
+        X(BOARD_GOES_ON, "board-goes-on", LOG_NOTICE, "b6936ebb4e0a4c03bc547c2baccf3c7f",           \
+          "MPYD_STAGE MPYD_BOARD_PID")                                                              \
         X(BOARD_FAULT, "board-fault", LOG_WARNING, "7b678b56335b49448b591db0d23362b5",              \
           "MPYD_STAGE MPYD_BOARD_PID")                                                              \
         X(BOARD_NOT_STARTED, "board-not-started", LOG_ERR, "995d4c7fa6c54391b556bafeec40ffbc",      \

@@ -74,6 +74,14 @@ typedef enum StageResult {
         STAGE_RESULT_INVALID = -EINVAL,
 } StageResult;
 
+/* The watchdogs that a program can set, D10: each has its own time, the earlier one bites. */
+typedef enum WatchdogId {
+        WATCHDOG_MACHINE = 0,      /* machine.WDT: nothing stops it but a hard reset */
+        WATCHDOG_MICROCONTROLLER,  /* microcontroller.watchdog: can be stopped */
+        WATCHDOG_ID_MAX,
+        WATCHDOG_ID_INVALID = -EINVAL,
+} WatchdogId;
+
 /* Each name is what people meet: Python's constant for causes, reasons and run reasons, the file's
  * name for stages, lower case words otherwise. NULL for a number outside of the enum.
  * The way back answers the enum's _INVALID for an unknown name (or NULL). */
@@ -89,3 +97,5 @@ const char *board_stage_to_string(BoardStage s);
 BoardStage board_stage_from_string(const char *s);
 const char *stage_result_to_string(StageResult r);
 StageResult stage_result_from_string(const char *s);
+const char *watchdog_id_to_string(WatchdogId w);
+WatchdogId watchdog_id_from_string(const char *s);

@@ -18,6 +18,17 @@
 #define RETAINED_MAGIC 0x6d707264u /* "drpm" in memory */
 #define RETAINED_VERSION 1u
 
+/* Words: single values outside of the records, for what changes too often for one. A word is stored
+ * and read whole, without a system call. */
+typedef enum RetainedWord {
+        RETAINED_WORD_FEED_MACHINE = 0,     /* when WATCHDOG_MACHINE was last fed: CLOCK_MONOTONIC, µs */
+        RETAINED_WORD_FEED_MICROCONTROLLER, /* the same of WATCHDOG_MICROCONTROLLER */
+        RETAINED_WORD_PROGRESS,   /* the VM's own loop counts its turns here */
+        RETAINED_WORD_WAITING,    /* not 0 while the VM sleeps until something happens */
+        RETAINED_WORD_TELL_AWAKE, /* the supervisor: send LINK_AWAKE when it ceases to */
+        RETAINED_WORD_MAX,
+} RetainedWord;
+
 /* Records. The number is the place in the page: never reuse one. */
 typedef enum RetainedRecord {
         RETAINED_RTC_MEMORY = 0, /* machine.RTC().memory(): raw bytes, at most RETAINED_RTC_MEMORY_MAX */
@@ -40,6 +51,25 @@ int retained_create(void);
 /* Maps fd. Refuses (-EBADMSG) a file of the wrong size or without the seals. */
 int retained_map(int fd, void **ret);
 void *retained_unmap(void *page); /* always NULL */
+
+/* Where a word lies, for who stores it often. Aligned, in a cache line of its own. */
+uint64_t *retained_word(void *page, RetainedWord w);
+
+static inline void retained_word_set(uint64_t *word, uint64_t value) {
+        __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t retained_word_get(const uint64_t *word) {
+        return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t retained_word_exchange(uint64_t *word, uint64_t value) {
+        return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+/* A time in a word that cannot be later than now: one from the future is taken for now, once. (It is
+ * replaced in the page, or a board that scribbles there would feed its watchdog for ever.) */
+uint64_t retained_word_time(uint64_t *word, uint64_t now_usec);
 
 /* Forgets everything: power-on. */
 void retained_clear(void *page);

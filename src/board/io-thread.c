@@ -12,6 +12,7 @@
 #include "board/input.h"
 #include "board/irq.h"
 #include "board/link.h"
+#include "board/wdt.h"
 
 #define STACK_SIZE (128 * 1024)
 
@@ -50,12 +51,17 @@ static void io_handle_link(void) {
                 case LINK_ABORT:
                         irq_abort();
                         break;
+                case LINK_WATCHDOG_WARNING:
+                        wdt_warn(m.watchdog_warning.id);
+                        break;
                 case LINK_HELLO:
                 case LINK_STAGE:
                 case LINK_STAGE_END:
                 case LINK_RESET:
                 case LINK_UNREAD_INPUT:
                 case LINK_LOG:
+                case LINK_WATCHDOG:
+                case LINK_AWAKE:
                 case LINK_BOOT:
                 case LINK_TYPE_INVALID:
                         board_exit_fatal("The supervisor sent %s to a board that runs.",

@@ -5,12 +5,12 @@
 #include <pthread.h>
 
 #include "board/input.h"
+#include "board/irq-call.h"
 #include "board/traceback.h"
 #include "board/wait.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 
-mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg);
 _Noreturn void irq_raise(void *exception);
 
 static struct {

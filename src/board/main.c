@@ -116,6 +116,8 @@ static int prepare(void) {
                 r = input_init();
         if (r == 0)
                 r = retained_map(BOARD_FD_RETAINED, &board.retained);
+        if (r == 0)
+                vm_show_progress(board.retained);
         return r;
 }
 

@@ -71,6 +71,9 @@ void heap_area_free(void *area);
 #define MICROPY_SCHEDULER_DEPTH (8)
 void irq_wake_vm(void);
 #define MICROPY_SCHED_HOOK_SCHEDULED irq_wake_vm()
+/* The VM's own loop says that it goes on (wait.c). */
+extern volatile uint32_t *vm_progress;
+#define MICROPY_VM_HOOK_LOOP *vm_progress = *vm_progress + 1;
 #define MICROPY_ERROR_REPORTING (MICROPY_ERROR_REPORTING_DETAILED)
 #define MICROPY_WARNINGS (1)
 #define MICROPY_PY_STR_BYTES_CMP_WARN (1)
@@ -162,6 +165,7 @@ unsigned long clock_random_seed(void);
         { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                \
         { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                  \
         { MP_ROM_QSTR(MP_QSTR_RTC), MP_ROM_PTR(&machine_rtc_type) },                               \
+        { MP_ROM_QSTR(MP_QSTR_WDT), MP_ROM_PTR(&machine_wdt_type) },                               \
         { MP_ROM_QSTR(MP_QSTR_PWRON_RESET), MP_ROM_INT(RESET_CAUSE_PWRON) },                       \
         { MP_ROM_QSTR(MP_QSTR_HARD_RESET), MP_ROM_INT(RESET_CAUSE_HARD) },                         \
         { MP_ROM_QSTR(MP_QSTR_WDT_RESET), MP_ROM_INT(RESET_CAUSE_WDT) },                           \

@@ -11,6 +11,7 @@
 #include "board/link.h"
 #include "board/stages.h"
 #include "board/vm-call.h"
+#include "board/wdt.h"
 #include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
@@ -58,6 +59,7 @@ static void run_finalisers(void *arg) {
 
 static void finalise(void) {
         irq_begin_finalising();
+        wdt_forget_callback();
         if (vm_call(run_exit_function, NULL) == VM_CALL_ABORTED)
                 return;
         /* A Ctrl-C between two finalisers leaves the sweep; the ones that ran do not run again. */

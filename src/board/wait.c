@@ -2,6 +2,7 @@
 /* Sleeping and being woken. See wait.h. */
 #include "board/wait.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 #include "board/console.h"
 #include "board/input.h"
 #include "board/irq.h"
-#include "mpyd/board-link.h"
+#include "board/link.h"
+#include "mpyd/retained.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 
@@ -38,6 +40,34 @@ void irq_wake_vm(void) {
         vm_wake();
 }
 
+/* ---- whether the VM goes on, for the supervisor ---- */
+
+static uint32_t nowhere;
+volatile uint32_t *vm_progress = &nowhere;
+static uint64_t *waiting, *tell_awake;
+static pthread_t vm_thread;
+
+void vm_show_progress(void *retained) {
+        vm_progress = (volatile uint32_t *) retained_word(retained, RETAINED_WORD_PROGRESS);
+        waiting = retained_word(retained, RETAINED_WORD_WAITING);
+        tell_awake = retained_word(retained, RETAINED_WORD_TELL_AWAKE);
+        retained_word_set(waiting, 0); /* an earlier life may have been killed while it waited */
+        vm_thread = pthread_self();
+}
+
+/* The supervisor asks first, then looks whether the VM waits; we say first that it does not, then look
+ * whether we are asked: it cannot be missed. */
+static void show_waiting(bool begins) {
+        if (!waiting || !pthread_equal(pthread_self(), vm_thread))
+                return;
+        retained_word_set(waiting, begins);
+        if (!begins && retained_word_get(tell_awake) != 0 &&
+            retained_word_exchange(tell_awake, 0) != 0)
+                link_send(&(LinkMessage) { .type = LINK_AWAKE });
+}
+
+/* ---- sleeping ---- */
+
 /* all[0] is ours, all[1..n] the caller's. */
 static int sleep_on(struct pollfd *all, nfds_t n, int64_t until_nsec) {
         bool forever = until_nsec == VM_SLEEP_FOREVER;
@@ -51,7 +81,15 @@ static int sleep_on(struct pollfd *all, nfds_t n, int64_t until_nsec) {
                 timeout.tv_sec = (time_t) (left / NSEC_PER_SEC);
                 timeout.tv_nsec = (long) (left % NSEC_PER_SEC);
         }
+        if (until_nsec > 0)
+                show_waiting(true);
         r = ppoll(all, n, forever ? NULL : &timeout, NULL);
+        if (until_nsec > 0) {
+                int error = errno;
+
+                show_waiting(false);
+                errno = error;
+        }
         if (r < 0)
                 return errno == EINTR ? 0 : -errno;
         if (r > 0 && all[0].revents) {

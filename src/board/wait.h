@@ -14,6 +14,10 @@
 
 int vm_wait_init(void) _must_check_;
 
+/* From here on the retained page shows whether the VM advances or waits (retained.h's words). Call in the
+ * VM's thread. */
+void vm_show_progress(void *retained);
+
 /* Sleeps until CLOCK_MONOTONIC is `until` (ns), one of fds is ready, irq_wake_vm(), or not at all
  * when events are pending or ready() is true. May wake up early: the caller looks again. Returns
  * how many of fds are ready, or a negative errno (too many of them, no memory). */

@@ -18,6 +18,7 @@
 
 static int parse_key_size(const ConfigKey *k, const char *value, void *target);
 static int parse_key_time(const ConfigKey *k, const char *value, void *target);
+static int parse_key_time_or_off(const ConfigKey *k, const char *value, void *target);
 static int parse_key_count(const ConfigKey *k, const char *value, void *target);
 static int parse_key_rate(const ConfigKey *k, const char *value, void *target);
 static int parse_key_level(const ConfigKey *k, const char *value, void *target);
@@ -58,6 +59,10 @@ static const ConfigKey keys[] = {
         { "reset", "backoff-max", "60s",
           "The longest such wait.",
           parse_key_time, FIELD(reset.backoff_max_usec), 10 * MSEC, USEC_PER_DAY },
+
+        { "watchdog", "stall-after", "off",
+          "Reset a board whose VM neither runs Python nor waits for so long; or off.",
+          parse_key_time_or_off, FIELD(watchdog.stall_after_usec), USEC_PER_SEC, USEC_PER_DAY },
 
         { "history", "max-size", "16M",
           "How large history.db may become; the oldest entries go first.",
@@ -110,6 +115,14 @@ static int parse_key_time(const ConfigKey *k, const char *value, void *target) {
         if (r >= 0)
                 *(uint64_t *) target = v;
         return r;
+}
+
+/* 0 for "off". */
+static int parse_key_time_or_off(const ConfigKey *k, const char *value, void *target) {
+        if (!streq(value, "off"))
+                return parse_key_time(k, value, target);
+        *(uint64_t *) target = 0;
+        return 0;
 }
 
 static int parse_key_count(const ConfigKey *k, const char *value, void *target) {
@@ -197,6 +210,8 @@ static const char *form_of(const ConfigKey *k) {
                 return "not a size; write bytes or a number with K, M or G, such as ";
         if (k->parse == parse_key_time)
                 return "not a time span; write a number with ms, s, min or h, such as ";
+        if (k->parse == parse_key_time_or_off)
+                return "neither off nor a time span; write a number with s, min or h, such as 30s";
         if (k->parse == parse_key_count)
                 return "not a number; write digits only, such as ";
         if (k->parse == parse_key_rate)
@@ -223,6 +238,8 @@ static void explain_range(const ConfigKey *k, char *buf, size_t size) {
                 (void) snprintf(buf, size,
                                 "out of range; from one in %s to one in %s, or unlimited", max,
                                 min);
+        else if (k->parse == parse_key_time_or_off)
+                (void) snprintf(buf, size, "out of range; write %s to %s, or off", min, max);
         else
                 (void) snprintf(buf, size, "out of range; write %s to %s, such as %s", min, max,
                                 k->default_value);

@@ -27,6 +27,9 @@ typedef struct Config {
                 uint64_t backoff_max_usec;  /* 60s */
         } reset;
         struct {
+                uint64_t stall_after_usec;  /* 0: off */
+        } watchdog;
+        struct {
                 uint64_t max_size;          /* bytes; 16M */
                 uint64_t commit_timeout_usec; /* how long a board waits at the door; 500ms */
         } history;

@@ -10,7 +10,9 @@
  *   LOG           u8 level, data
  *   BOOT          u32 cause, u32 reason, u32 run_reason, u32 kind, u32 flags, u32 0,
  *                 u64 heap_size, u64 heap_max, 8 bytes unique_id
- *   INTERRUPT, STOP, ABORT: empty */
+ *   WATCHDOG      u32 id, u32 0, u64 timeout_usec, u64 warn_usec
+ *   WATCHDOG_WARNING  u32 id
+ *   AWAKE, INTERRUPT, STOP, ABORT: empty */
 #include "mpyd/board-link.h"
 
 #include <endian.h>
@@ -24,6 +26,8 @@
 #define STAGE_END_SIZE 16u /* and text */
 #define RESET_SIZE 24u
 #define LOG_SIZE 1u /* and data */
+#define WATCHDOG_SIZE 24u
+#define WATCHDOG_WARNING_SIZE 4u
 #define BOOT_SIZE (40u + LINK_UNIQUE_ID_SIZE)
 
 static_assert(STAGE_END_SIZE + LINK_TEXT_MAX <= LINK_PAYLOAD_MAX, "a traceback fits");
@@ -64,6 +68,15 @@ static uint64_t get64(const uint8_t *p) {
         return le64toh(v);
 }
 
+static bool watchdog_valid(const LinkWatchdog *w) {
+        if (!watchdog_id_to_string(w->id))
+                return false;
+        if (w->timeout_usec == 0)
+                return w->id != WATCHDOG_MACHINE && w->warn_usec == 0;
+        return w->timeout_usec >= LINK_WATCHDOG_MIN_USEC &&
+               w->timeout_usec <= LINK_WATCHDOG_MAX_USEC && w->warn_usec < w->timeout_usec;
+}
+
 /* Both ways ask the same question about a value, so that they cannot disagree. */
 static bool message_valid(const LinkMessage *m) {
         switch (m->type) {
@@ -88,6 +101,11 @@ static bool message_valid(const LinkMessage *m) {
                        reset_kind_to_string(m->boot.kind) &&
                        (m->boot.flags & ~(uint32_t) LINK_BOOT_FLAGS_ALL) == 0 &&
                        m->boot.heap_max >= m->boot.heap_size;
+        case LINK_WATCHDOG:
+                return watchdog_valid(&m->watchdog);
+        case LINK_WATCHDOG_WARNING:
+                return watchdog_id_to_string(m->watchdog_warning.id) != NULL;
+        case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
         case LINK_ABORT:
@@ -124,6 +142,11 @@ static size_t payload_layout(const LinkMessage *m, const char **ret_tail, size_t
                 return LOG_SIZE;
         case LINK_BOOT:
                 return BOOT_SIZE;
+        case LINK_WATCHDOG:
+                return WATCHDOG_SIZE;
+        case LINK_WATCHDOG_WARNING:
+                return WATCHDOG_WARNING_SIZE;
+        case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
         case LINK_ABORT:
@@ -172,6 +195,16 @@ static void encode_fixed(const LinkMessage *m, uint8_t *p) {
         case LINK_BOOT:
                 encode_boot(&m->boot, p);
                 break;
+        case LINK_WATCHDOG:
+                put32(p, (uint32_t) m->watchdog.id);
+                put32(p + 4, 0);
+                put64(p + 8, m->watchdog.timeout_usec);
+                put64(p + 16, m->watchdog.warn_usec);
+                break;
+        case LINK_WATCHDOG_WARNING:
+                put32(p, (uint32_t) m->watchdog_warning.id);
+                break;
+        case LINK_AWAKE:
         case LINK_UNREAD_INPUT:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -279,6 +312,21 @@ static bool decode_payload(const uint8_t *p, size_t size, LinkMessage *m) {
                 return true;
         case LINK_BOOT:
                 return decode_boot(p, size, &m->boot);
+        case LINK_WATCHDOG:
+                if (size != WATCHDOG_SIZE || get32(p + 4) != 0)
+                        return false;
+                m->watchdog = (LinkWatchdog) {
+                        .id = (WatchdogId) get_enum(p),
+                        .timeout_usec = get64(p + 8),
+                        .warn_usec = get64(p + 16),
+                };
+                return true;
+        case LINK_WATCHDOG_WARNING:
+                if (size != WATCHDOG_WARNING_SIZE)
+                        return false;
+                m->watchdog_warning.id = (WatchdogId) get_enum(p);
+                return true;
+        case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
         case LINK_ABORT:
@@ -371,6 +419,10 @@ const char *link_type_to_string(LinkType t) {
                 return "unread-input";
         case LINK_LOG:
                 return "log";
+        case LINK_WATCHDOG:
+                return "watchdog";
+        case LINK_AWAKE:
+                return "awake";
         case LINK_BOOT:
                 return "boot";
         case LINK_INTERRUPT:
@@ -379,6 +431,8 @@ const char *link_type_to_string(LinkType t) {
                 return "stop";
         case LINK_ABORT:
                 return "abort";
+        case LINK_WATCHDOG_WARNING:
+                return "watchdog-warning";
         case LINK_TYPE_INVALID:
                 break;
         }

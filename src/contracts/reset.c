@@ -57,6 +57,11 @@ static const char *const stage_result_names[STAGE_RESULT_MAX] = {
         [STAGE_RESULT_ABORTED] = "aborted",
 };
 
+static const char *const watchdog_id_names[WATCHDOG_ID_MAX] = {
+        [WATCHDOG_MACHINE] = "machine.WDT",
+        [WATCHDOG_MICROCONTROLLER] = "microcontroller.watchdog",
+};
+
 static const char *name_of(const char *const names[], size_t n, int value) {
         return value >= 0 && (size_t) value < n ? names[value] : NULL;
 }
@@ -82,3 +87,4 @@ DEFINE_NAMES(reset_kind, ResetKind)
 DEFINE_NAMES(run_reason, RunReason)
 DEFINE_NAMES(board_stage, BoardStage)
 DEFINE_NAMES(stage_result, StageResult)
+DEFINE_NAMES(watchdog_id, WatchdogId)

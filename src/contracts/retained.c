@@ -38,6 +38,9 @@ static_assert(WORDS_SIZE + RETAINED_RECORD_MAX * COPIES * sizeof(Slot) <= RETAIN
               "all records fit in the page");
 static_assert(RETAINED_RTC_MEMORY_MAX <= RETAINED_RECORD_DATA_MAX, "RTC memory fits in a record");
 
+#define WORD_DISTANCE 64u /* a cache line */
+static_assert(RETAINED_WORD_MAX * WORD_DISTANCE <= WORDS_SIZE, "all words fit in front of the records");
+
 static size_t slot_offset(RetainedRecord r, unsigned copy) {
         return WORDS_SIZE + ((size_t) r * COPIES + copy) * sizeof(Slot);
 }
@@ -115,6 +118,22 @@ void *retained_unmap(void *page) {
         if (page)
                 (void) munmap(page, RETAINED_SIZE);
         return NULL;
+}
+
+uint64_t *retained_word(void *page, RetainedWord w) {
+        assert((unsigned) w < RETAINED_WORD_MAX);
+        return (uint64_t *) ((uint8_t *) page + (size_t) w * WORD_DISTANCE);
+}
+
+uint64_t retained_word_time(uint64_t *word, uint64_t now_usec) {
+        uint64_t t = retained_word_get(word);
+
+        if (t <= now_usec)
+                return t;
+        /* Unless the board has stored another one meanwhile, which is looked at next time. */
+        (void) __atomic_compare_exchange_n(word, &t, now_usec, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+        return now_usec;
 }
 
 void retained_clear(void *page) {

@@ -170,6 +170,37 @@ static void print_problem(const json_t *p) {
                 print_field("Next", STYLE_NONE, w->next_step);
 }
 
+/* "watchdog_timeout" and "watchdog_fed_before", "watchdog2_…". */
+static void print_watchdog(const json_t *p, const char *prefix, WatchdogId id) {
+        char name[64], timeout[TIMESPAN_MAX], fed[TIMESPAN_MAX], line[256];
+        uint64_t timeout_usec;
+
+        (void) snprintf(name, sizeof(name), "%s_timeout", prefix);
+        timeout_usec = property_u64(p, name);
+        if (timeout_usec == 0)
+                return;
+        (void) snprintf(name, sizeof(name), "%s_fed_before", prefix);
+        (void) snprintf(line, sizeof(line), "%s is armed, %s; last fed %s ago",
+                        watchdog_id_to_string(id),
+                        format_timespan(timeout, sizeof(timeout), timeout_usec),
+                        format_timespan(fed, sizeof(fed), property_u64(p, name)));
+        print_field("Watchdog", STYLE_NONE, line);
+}
+
+static void print_watchdogs(const json_t *p) {
+        uint64_t stalled = property_u64(p, "stalled_boottime");
+        char span[TIMESPAN_MAX], line[256];
+
+        if (stalled > 0) {
+                (void) snprintf(line, sizeof(line), "for %s: the program neither runs Python nor waits",
+                                since_boottime(span, sizeof(span), stalled));
+                print_field("Stalled", STYLE_RED, line);
+                print_next_step("it is stuck outside of Python; mpyctl reset ends it");
+        }
+        print_watchdog(p, "watchdog", WATCHDOG_MACHINE);
+        print_watchdog(p, "watchdog2", WATCHDOG_MICROCONTROLLER);
+}
+
 static void print_console(const json_t *p) {
         const char *holder = property_string(p, "console_holder");
         char line[512];
@@ -206,6 +237,7 @@ static void print_live(const json_t *p) {
         print_board(p);
         print_last_reset(p);
         print_counters(p);
+        print_watchdogs(p);
         print_console(p);
         print_field("History", streq(history, "ok") ? STYLE_NONE : STYLE_YELLOW, history);
         print_field("Files", STYLE_NONE, property_string(p, "flash_dir"));

@@ -292,6 +292,17 @@ static void on_fault(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         step_kill(l, now, a);
 }
 
+/* Not given to the program's good will, and never taken back. Whoever ends anyway is left to that end:
+ * it has a deadline of its own. */
+static void on_watchdog(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
+        if (!life_has_board(l) || l->state == LIFE_STUCK || l->step == LIFE_STOP_KILL ||
+            l->shutting_down)
+                return;
+        intend(l, RESET_KIND_HARD, RESET_REASON_WATCHDOG, true, e->detail);
+        l->intent.cause = RESET_CAUSE_WDT;
+        step_kill(l, now, a);
+}
+
 static void on_asked(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         char detail[LIFE_DETAIL_MAX];
         const char *place = stage_place(l->reached);
@@ -592,6 +603,9 @@ LifeActions life_handle(Life *l, const LifeEvent *e, LifeNow now) {
                 break;
         case LIFE_EVENT_ORDER:
                 on_order(l, e, now, &a);
+                break;
+        case LIFE_EVENT_WATCHDOG:
+                on_watchdog(l, e, now, &a);
                 break;
         case LIFE_EVENT_FAULT:
                 on_fault(l, e, now, &a);

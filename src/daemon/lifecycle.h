@@ -34,6 +34,7 @@ typedef enum LifeEventType {
         LIFE_EVENT_STAGE,      /* stage began */
         LIFE_EVENT_ASKED,      /* the board asks for a reset: kind, raw_repl, sleep_usec */
         LIFE_EVENT_ORDER,      /* somebody asks for a reset: kind (soft or hard), detail */
+        LIFE_EVENT_WATCHDOG,   /* a watchdog bites: detail */
         LIFE_EVENT_FAULT,      /* the board broke the link's rules: detail */
         LIFE_EVENT_EXITED,     /* the process is gone and reaped: exit_status or signal */
         LIFE_EVENT_TIMER,      /* the deadline of LifeDeadline passed */

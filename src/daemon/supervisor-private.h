@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the supervisor's own files share: supervisor.c puts the life cycle into effect,
- * supervisor-setup.c makes and frees it, supervisor-control.c answers operators. */
+ * supervisor-setup.c makes and frees it, supervisor-control.c answers operators, supervisor-watchdog.c
+ * keeps the time of watchdogs. */
 #pragma once
 
 #include "daemon/supervisor.h"
@@ -13,6 +14,19 @@ LifeNow supervisor_now(void);
 
 /* Feeds the life cycle and does what it answers. */
 void supervisor_dispatch(Supervisor *s, const LifeEvent *e);
+
+/* To the board, when there is one. */
+void supervisor_send(Supervisor *s, const LinkMessage *m);
+
+/* Watchdogs and the VM's progress: supervisor-watchdog.c. */
+int supervisor_watchdog_new(Supervisor *s) _must_check_;
+void supervisor_watchdog_done(Supervisor *s);
+void supervisor_watchdog_spawn(Supervisor *s);  /* a board starts */
+void supervisor_watchdog_follow(Supervisor *s); /* after each event of the life cycle */
+void supervisor_watchdog_set(Supervisor *s, const LinkWatchdog *m);
+void supervisor_on_awake(Supervisor *s);
+/* How long ago the timer was set or fed. */
+uint64_t supervisor_watchdog_fed_usec(Supervisor *s, WatchdogId id);
 
 /* Handlers that supervisor-setup.c installs. */
 int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata);

@@ -323,6 +323,9 @@ static int start(Supervisor *s) {
         r = add_timers(s);
         if (r < 0)
                 return r;
+        r = supervisor_watchdog_new(s);
+        if (r < 0)
+                return r;
         r = open_doors(s);
         if (r < 0)
                 return r;
@@ -405,6 +408,7 @@ Supervisor *supervisor_free(Supervisor *s) {
                 sd_event_source_disable_unref(s->life_timers[i]);
         sd_event_source_disable_unref(s->lasted_timer);
         s->service = service_free(s->service);
+        supervisor_watchdog_done(s);
         s->retained = s->retained ? retained_unmap(s->retained) : NULL;
         safe_close(s->retained_fd);
         safe_close(s->run_dir_fd);

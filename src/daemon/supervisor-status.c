@@ -4,7 +4,7 @@
 #include <systemd/sd-bus.h>
 #include <time.h>
 
-#include "daemon/supervisor.h"
+#include "daemon/supervisor-private.h"
 #include "mpyd/control.h"
 #include "util/parse.h"
 #include "util/text.h"
@@ -90,6 +90,29 @@ static int show_Crashes(Supervisor *s, sd_bus_message *m) {
 }
 static int show_ResetsDelayed(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->life.n_delayed);
+}
+static int append_timeout(Supervisor *s, sd_bus_message *m, WatchdogId id) {
+        const WatchdogTimer *t = &s->watchdog.timers[id];
+
+        return append_u64(m, t->armed ? t->timeout_usec : 0);
+}
+static int append_fed(Supervisor *s, sd_bus_message *m, WatchdogId id) {
+        return append_u64(m, s->watchdog.timers[id].armed ? supervisor_watchdog_fed_usec(s, id) : 0);
+}
+static int show_WatchdogTimeout(Supervisor *s, sd_bus_message *m) {
+        return append_timeout(s, m, WATCHDOG_MACHINE);
+}
+static int show_WatchdogFedBefore(Supervisor *s, sd_bus_message *m) {
+        return append_fed(s, m, WATCHDOG_MACHINE);
+}
+static int show_Watchdog2Timeout(Supervisor *s, sd_bus_message *m) {
+        return append_timeout(s, m, WATCHDOG_MICROCONTROLLER);
+}
+static int show_Watchdog2FedBefore(Supervisor *s, sd_bus_message *m) {
+        return append_fed(s, m, WATCHDOG_MICROCONTROLLER);
+}
+static int show_StalledBoottime(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->stalled_boottime_usec);
 }
 static int show_ConsolePath(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->repl_link);

@@ -238,7 +238,7 @@ static void do_spawn(Supervisor *s) {
         supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_SPAWN_FAILED, .detail = detail });
 }
 
-static void send_to_board(Supervisor *s, const LinkMessage *m) {
+void supervisor_send(Supervisor *s, const LinkMessage *m) {
         int r = s->board ? board_process_send(s->board, m) : -ENOTCONN;
 
         if (r < 0)
@@ -262,7 +262,7 @@ static void do_boot(Supervisor *s) {
         };
 
         host_unique_id(m.boot.unique_id);
-        send_to_board(s, &m);
+        supervisor_send(s, &m);
 }
 
 /* ---- actions ---- */
@@ -299,6 +299,7 @@ static void act(Supervisor *s, LifeAction action) {
                 do_record(s);
                 break;
         case LIFE_ACTION_SPAWN:
+                supervisor_watchdog_spawn(s);
                 do_spawn(s);
                 break;
         case LIFE_ACTION_BOOT:
@@ -311,7 +312,7 @@ static void act(Supervisor *s, LifeAction action) {
                             "The disk did not take the record of this reset in time; booting.");
                 break;
         case LIFE_ACTION_SEND_STOP:
-                send_to_board(s, &(LinkMessage) { .type = LINK_STOP });
+                supervisor_send(s, &(LinkMessage) { .type = LINK_STOP });
                 break;
         case LIFE_ACTION_SEND_ABORT:
                 journal_log(JOURNAL_PROGRAM_ABORTED,
@@ -319,7 +320,7 @@ static void act(Supervisor *s, LifeAction action) {
                                     "MPYD_STAGE", board_stage_to_string(s->life.reached), NULL,
                             },
                             "The program does not stop, aborting it.");
-                send_to_board(s, &(LinkMessage) { .type = LINK_ABORT });
+                supervisor_send(s, &(LinkMessage) { .type = LINK_ABORT });
                 break;
         case LIFE_ACTION_KILL:
                 if (s->board)
@@ -409,6 +410,7 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
         if (waits)
                 tell_delay(s);
         arm_deadline(s);
+        supervisor_watchdog_follow(s);
         show_change(s);
 }
 
@@ -504,10 +506,17 @@ static void on_message(void *userdata, const LinkMessage *m) {
         case LINK_LOG:
                 on_board_log(s, &m->data);
                 break;
+        case LINK_WATCHDOG:
+                supervisor_watchdog_set(s, &m->watchdog);
+                break;
+        case LINK_AWAKE:
+                supervisor_on_awake(s);
+                break;
         case LINK_BOOT:
         case LINK_INTERRUPT:
         case LINK_STOP:
         case LINK_ABORT:
+        case LINK_WATCHDOG_WARNING:
                 on_fault(s, "it sent a message that only the supervisor sends");
                 break;
         case LINK_TYPE_INVALID:

@@ -13,6 +13,8 @@
 #include "daemon/lifecycle.h"
 #include "daemon/log-ring.h"
 #include "daemon/service.h"
+#include "daemon/stall.h"
+#include "daemon/watchdog.h"
 #include "history/history.h"
 #include "host/run-mark.h"
 #include "util/macros.h"
@@ -49,6 +51,13 @@ typedef struct Supervisor {
         History *history;
         LogRing log;
         RateLimit board_log_limit;
+
+        Watchdog watchdog;
+        Stall stall;
+        sd_event_source *watchdog_timer, *stall_timer;
+        bool vm_watched;
+        unsigned n_stalls;             /* of this life */
+        uint64_t stalled_boottime_usec; /* since when; 0: it goes on */
 
         char boot_id[33];
         char *flash_dir, *history_path, *repl_link;

@@ -77,7 +77,41 @@ def test_S06_wake_from_deepsleep_is_a_hard_boot(boards):
     assert b.get("ResetReason").endswith("DEEP_SLEEP_ALARM")
 
 
-@item("S9", "all but WDT_RESET, which waits for machine.WDT")
+@item("S7")
+@pytest.mark.parametrize("how", ["while True: pass", "n = 20000000; x = 7 ** n",
+                                 "import micropython; micropython.kbd_intr(-1)\n    while True: pass"])
+def test_S07_watchdog_resets_hard(boards, how):
+    b = boards({"boot.py": "open('/n', 'a').write('x')\n",
+                "main.py": "import machine\n"
+                           "if machine.reset_cause() == machine.PWRON_RESET:\n"
+                           "    n = machine.RTC().memory(b'kept')\n    relic = 1\n"
+                           f"    w = machine.WDT(timeout=300)\n    {how}\n"})
+    b.wait(lambda p: p["HardResets"] == 2 and p["State"] == "idle")
+    repl = b.friendly()
+    assert "NameError" in repl.line("relic")
+    assert repl.line("machine.RTC().memory()") == "b'kept'\r\n"
+    assert cause(repl) == WDT
+    assert b.read("n") == "xx"
+    assert b.get("ResetReason") == "WATCHDOG"
+
+
+@item("S14", "the watchdog only: Timer, PWM, UART, I2C, SPI and ADC wait for their modules")
+def test_S14_watchdog_runs_on_over_a_soft_reset(boards):
+    b = boards()
+    repl = b.friendly()
+    repl.line("import machine; w = machine.WDT(timeout=3000)")
+    for _ in range(3):
+        time.sleep(1.2)
+        repl.soft_reset()
+        repl.line("import machine; machine.WDT(timeout=3000).feed()")
+    assert b.get("HardResets") == 1 and b.get("WatchdogTimeout") == 3_000_000
+    repl.soft_reset()
+    b.wait(lambda p: p["HardResets"] == 2 and p["State"] == "idle")
+    repl.sync()
+    assert cause(repl) == WDT
+
+
+@item("S9")
 def test_S09_reset_cause_tells_the_cause(boards):
     b = boards()
     repl = b.friendly()
@@ -104,8 +138,14 @@ def test_S09_reset_cause_tells_the_cause(boards):
     b.wait(lambda p: p["HardResets"] == 4 and p["State"] == "idle")
     repl.sync()
     now(HARD, "UNKNOWN")
-    repl.write(b"import machine; machine.deepsleep(50)\r")
+    repl.write(b"import machine; machine.WDT(timeout=50)\r")
     b.wait(lambda p: p["HardResets"] == 5 and p["State"] == "idle")
+    repl.sync()
+    now(WDT, "WATCHDOG")
+    repl.soft_reset()
+    now(SOFT, "WATCHDOG")
+    repl.write(b"import machine; machine.deepsleep(50)\r")
+    b.wait(lambda p: p["HardResets"] == 6 and p["State"] == "idle")
     repl.sync()
     now(DEEPSLEEP, "DEEP_SLEEP_ALARM")
     repl.soft_reset()

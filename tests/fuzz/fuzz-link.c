@@ -24,6 +24,10 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
                 { .type = LINK_INTERRUPT },
                 { .type = LINK_STOP },
                 { .type = LINK_ABORT },
+                { .type = LINK_WATCHDOG, .watchdog = { WATCHDOG_MACHINE, 5000000, 1000000 } },
+                { .type = LINK_WATCHDOG, .watchdog = { WATCHDOG_MICROCONTROLLER, 0, 0 } },
+                { .type = LINK_WATCHDOG_WARNING, .watchdog_warning = { WATCHDOG_MACHINE } },
+                { .type = LINK_AWAKE },
         };
         int size;
 

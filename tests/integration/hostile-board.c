@@ -280,6 +280,61 @@ static void mode_scribble(void) {
         }
 }
 
+/* ---- watchdogs ---- */
+
+static void *map_page(void) {
+        void *page = mmap(NULL, RETAINED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, BOARD_FD_RETAINED, 0);
+
+        if (page == MAP_FAILED)
+                abort();
+        return page;
+}
+
+/* A time that the codec would not send. */
+static void mode_watchdog_range(void) {
+        unsigned char buf[LINK_MESSAGE_MAX];
+        int n = link_encode(&(LinkMessage) {
+                                    .type = LINK_WATCHDOG,
+                                    .watchdog = { WATCHDOG_MACHINE, LINK_WATCHDOG_MIN_USEC, 0 },
+                            },
+                            buf, sizeof buf);
+
+        boot();
+        memset(buf + LINK_HEADER_SIZE + 8, 0, 8); /* stop it */
+        send_bytes(buf, (size_t) n);
+        hang();
+}
+
+/* Fed until the end of time, it says. */
+static void mode_watchdog_future(void) {
+        void *page = map_page();
+
+        boot();
+        send_message(&(LinkMessage) {
+                .type = LINK_WATCHDOG,
+                .watchdog = { WATCHDOG_MACHINE, 300000, 299999 },
+        });
+        retained_word_set(retained_word(page, RETAINED_WORD_FEED_MACHINE), UINT64_MAX);
+        hang();
+}
+
+/* Both timers, set anew all the time, and an answer that nobody asked for. */
+static void mode_watchdog_flood(void) {
+        void *page = map_page();
+
+        boot();
+        say("flooding");
+        for (uint64_t i = 0;; i++) {
+                send_message(&(LinkMessage) {
+                        .type = LINK_WATCHDOG,
+                        .watchdog = { (WatchdogId) (i % 2), LINK_WATCHDOG_MAX_USEC - i % 9, i % 7 },
+                });
+                send_message(&(LinkMessage) { .type = LINK_AWAKE });
+                retained_word_set(retained_word(page, (RetainedWord) (i % RETAINED_WORD_MAX)),
+                                  i * i << (i % 64));
+        }
+}
+
 /* ---- not going away ---- */
 
 static void mode_stubborn(void) {
@@ -332,6 +387,9 @@ static const struct {
         { "supervisors-message", mode_supervisors_message },
         { "unread-flood", mode_unread_flood },
         { "version", mode_version },
+        { "watchdog-flood", mode_watchdog_flood },
+        { "watchdog-future", mode_watchdog_future },
+        { "watchdog-range", mode_watchdog_range },
 };
 
 int main(void) {

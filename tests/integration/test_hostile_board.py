@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mpydtest import Repl, board_program, process_exists
+from mpydtest import Repl, board_program, process_exists, timeout
 from mpydtest import test_module as built
 
 QUICK = {"stop": {"interrupt-timeout": "200ms", "abort-timeout": "200ms"},
@@ -24,6 +24,7 @@ def hostile(boards):
     ("short", "it sent a malformed message"),
     ("over-long", "it sent an over-long message"),
     ("supervisors-message", "only the supervisor sends"),
+    ("watchdog-range", "it sent a malformed message"),
     ("unread-flood", "more input than it can have been sent"),
 ])
 def test_bad_message_is_the_boards_fault(hostile, mode, what):
@@ -43,6 +44,24 @@ def test_empty_message_ends_the_link_not_the_daemon(hostile):
     b.wait_state("idle")
     b.control.reset("soft")  # it does not hear: the forced stop ends it
     b.wait(lambda p: p["SoftResets"] == 1 and p["State"] == "idle")
+
+
+def test_watchdog_fed_from_the_future(hostile):
+    b = hostile("watchdog-future")
+    p = b.wait(lambda p: p["ResetCause"] == "WDT_RESET")
+    assert p["Crashes"] == 0
+
+
+def test_flood_of_watchdogs(hostile):
+    b = hostile("watchdog-flood")
+    b.wait_log("flooding")
+    for _ in range(5):
+        time.sleep(0.2)
+        assert b.get("Watchdog2Timeout") > 0 and b.get("WatchdogFedBefore") < timeout(20) * 1e6
+    p = b.control.properties()
+    assert p["HardResets"] == 1
+    b.control.reset("hard")
+    b.wait(lambda p: p["HardResets"] == 2)
 
 
 def test_descriptors_that_nobody_asked_for(hostile):

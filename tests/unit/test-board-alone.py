@@ -21,8 +21,8 @@ MPY_CROSS = os.environ["MPYD_MPY_CROSS"]
 SLOW = 5 if "ASAN_OPTIONS" in os.environ else 1
 
 HEADER = struct.Struct("<HHHHII")
-HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG = range(1, 7)
-BOOT, INTERRUPT, STOP, ABORT = range(64, 68)
+HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG, WATCHDOG, AWAKE = range(1, 9)
+BOOT, INTERRUPT, STOP, ABORT, WATCHDOG_WARNING = range(64, 69)
 SOFT, HARD, DEEPSLEEP = range(3)
 RAW_REPL, SKIP_MAIN, SAFE_MODE = 1, 2, 4
 STAGES = ["off", "_boot.py", "boot.py", "main.py", "repl", "stopping"]
@@ -91,12 +91,12 @@ class Board:
         os.close(self.retained)
 
     def send(self, kind, payload=b""):
-        self.life.link.send(HEADER.pack(0x4d50, 1, kind, 0, len(payload), 0) + payload)
+        self.life.link.send(HEADER.pack(0x4d50, 2, kind, 0, len(payload), 0) + payload)
 
     def take(self, data):
         magic, version, kind, zero, size, _ = HEADER.unpack_from(data)
         payload = data[16:]
-        assert (magic, version, zero, size) == (0x4d50, 1, 0, len(payload))
+        assert (magic, version, zero, size) == (0x4d50, 2, 0, len(payload))
         if kind == HELLO:
             cause, reset, flags = self.life.boot
             self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, 0, *self.heap,
@@ -115,6 +115,12 @@ class Board:
                 self.life.process.kill()
         elif kind == UNREAD_INPUT:
             self.unread += payload
+        elif kind == WATCHDOG:
+            which, zero, timeout, warn = struct.unpack("<IIQQ", payload)
+            assert zero == 0
+            self.messages.append(("watchdog", which, timeout, warn))
+        elif kind == AWAKE:
+            self.messages.append(("awake",))
         elif kind == LOG:
             self.messages.append(("log", payload[0], payload[1:].decode()))
 
@@ -644,9 +650,153 @@ def test_deep_sleep_says_how_long(board):
         assert b"FINALLY" not in b.out and b.statuses == [-signal.SIGKILL]
 
 
+def word(b, n):
+    """A word of the retained page."""
+    return struct.unpack("<Q", os.pread(b.retained, 8, n * 64))[0]
+
+
+def watchdog_messages(b):
+    return [m[1:] for m in b.messages if m[0] == "watchdog"]
+
+
+def test_wdt_is_set_by_a_message(board):
+    b = board().raw()
+    b.run("import machine")
+    cases = {"": (5_000_000, 0), "0": (5_000_000, 0), "0, 10": (10_000, 0),
+             "timeout=86400000": (86_400_000_000, 0), "id=0, timeout=1234": (1_234_000, 0),
+             "0, 2000, warn=500, callback=print": (2_000_000, 500_000),
+             "0, 2000, warn=0": (2_000_000, 0), "0, 2000, warn=None": (2_000_000, 0)}
+    for n, (arguments, (timeout, warn)) in enumerate(cases.items(), 1):
+        before = time.monotonic_ns() // 1000
+        b.run(f"w = machine.WDT({arguments})")
+        b.wait(lambda: len(watchdog_messages(b)) == n, "watchdog message")
+        assert watchdog_messages(b)[-1] == (0, timeout, warn)
+        assert before <= word(b, 0) <= time.monotonic_ns() // 1000  # it counts as fed
+
+
+def test_wdt_refuses(board):
+    b = board().raw()
+    b.run("import machine")
+    cases = {"1": "ValueError: WDT(1) doesn't exist", "-1": "ValueError: WDT(-1) doesn't exist",
+             "0, 9": "ValueError: WDT timeout too short", "0, 0": "ValueError: WDT timeout too short",
+             "0, -5": "ValueError: WDT timeout too short",
+             "0, 86400001": "ValueError: WDT timeout too long",
+             "0, 2000, warn=2000, callback=print": "ValueError: warn must be less than timeout",
+             "0, 2000, warn=-1, callback=print": "ValueError: warn must be less than timeout",
+             "0, 2000, warn=5": "ValueError: warn and callback need each other",
+             "0, 2000, callback=print": "ValueError: warn and callback need each other",
+             "0, 2000, warn=5, callback=5": "TypeError: callback must be callable",
+             "0, 2000, 5": "TypeError: extra positional arguments given"}
+    for arguments, error in cases.items():
+        assert b.error(f"machine.WDT({arguments})") == error, arguments
+    assert b.error("machine.WDT(0, 'x')").startswith("TypeError")
+    assert b.error("machine.WDT().stop()").startswith("AttributeError")
+    assert len(watchdog_messages(b)) == 1  # the last one's
+
+
+def test_wdt_is_fed_by_a_store(board):
+    b = board().raw()
+    b.run("import machine, time; w = machine.WDT()")
+    fed, messages = word(b, 0), len(b.messages)
+    b.run("for _ in range(10): time.sleep_ms(2); w.feed()")
+    assert fed + 20_000 <= word(b, 0) <= time.monotonic_ns() // 1000
+    assert len(b.messages) == messages
+
+
+@pytest.mark.parametrize("where", ["while True: pass", "import time; time.sleep(60)",
+                                   "import select; select.poll().poll(60000)"])
+def test_wdt_warning_reaches_the_program(board, where):
+    b = board().raw()
+    b.run("import machine\ndef warned(w):\n  print('warned', w is wdt)\n  w.feed()\n"
+          "wdt = machine.WDT(0, 5000, warn=1000, callback=warned)")
+    b.begin(where)
+    for _ in range(3):
+        b.send(WATCHDOG_WARNING, struct.pack("<I", 0))
+        b.expect(b"warned True\r\n")
+    assert time.monotonic_ns() // 1000 - word(b, 0) < 1_000_000 * SLOW
+    b.write(b"\x03")
+    assert "KeyboardInterrupt" in b.result()[1]
+
+
+def test_wdt_warning_that_nobody_wants(board):
+    b = board().raw()
+    b.send(WATCHDOG_WARNING, struct.pack("<I", 0))  # none was set
+    b.run("import machine; w = machine.WDT(0, 5000, warn=1000, callback=lambda w: print('old'))")
+    b.run("w = machine.WDT(0, 5000)")
+    for which in (0, 1):
+        b.send(WATCHDOG_WARNING, struct.pack("<I", which))
+    assert b.run("import time; time.sleep_ms(100); print('well')") == "well"
+
+
+def test_wdt_warning_that_raises(board):
+    b = board().raw()
+    b.run("import machine; w = machine.WDT(0, 5000, warn=1000, callback=lambda w: 1 // 0)")
+    b.begin("import time; time.sleep_ms(300 * %d); print('well')" % SLOW)
+    b.send(WATCHDOG_WARNING, struct.pack("<I", 0))
+    out, error = b.result()
+    assert "ZeroDivisionError" in out and out.endswith("well\n") and not error
+
+
+def test_wdt_warning_after_a_soft_reset(board):
+    """Its callback went with the VM; one that comes while finalisers run hurts nothing."""
+    b = board(files={"main.py": "import machine, sys, time\n"
+                     "w = machine.WDT(0, 60000, warn=1000, callback=lambda w: print('old'))\n"
+                     "def f():\n    print('exit')\n    time.sleep_ms(200)\n"
+                     "if machine.reset_cause() == machine.PWRON_RESET:\n    sys.atexit(f)\n"
+                     "    sys.exit()\n"})
+    b.expect(b"exit")
+    b.send(WATCHDOG_WARNING, struct.pack("<I", 0))
+    assert b"old" not in b.prompt()
+    assert b.statuses == [0]
+
+
+def test_progress_is_shown(board):
+    b = board().raw()
+    b.begin("while True: pass")
+    seen = [word(b, 2)]
+    for _ in range(5):
+        b.settle(0.1)
+        seen.append(word(b, 2))
+        assert word(b, 3) == 0
+    assert len(set(seen)) == 6
+    b.write(b"\x03")
+    b.result()
+
+
+@pytest.mark.parametrize("where", ["import time; time.sleep(60)", "input()",
+                                   "import select; select.poll().poll(60000)",
+                                   "import machine; machine.lightsleep(60000)"])
+def test_waiting_is_shown_and_its_end_is_told(board, where):
+    b = board().raw()
+    b.begin(where)
+    b.wait(lambda: word(b, 3) == 1, "wait")
+    b.settle(0.1)
+    assert word(b, 3) == 1
+    before = word(b, 2)
+    b.settle(0.3)
+    assert word(b, 2) == before  # and it costs nothing
+    awake = [m for m in b.messages if m[0] == "awake"]
+    os.pwrite(b.retained, struct.pack("<Q", 1), 4 * 64)
+    b.write(b"\x03")
+    b.result()
+    b.wait(lambda: [m for m in b.messages if m[0] == "awake"] == awake + [("awake",)], "awake")
+    assert word(b, 4) == 0
+    b.run("import time; time.sleep_ms(10)")  # nobody has asked again
+    assert [m for m in b.messages if m[0] == "awake"] == awake + [("awake",)]
+
+
+def test_stuck_in_c_is_neither(board):
+    b = board(respawn=False).raw()
+    b.begin("x = 7 ** 20000000")
+    b.settle(0.3)
+    before = word(b, 2)
+    b.settle(0.5)
+    assert word(b, 2) == before and word(b, 3) == 0
+
+
 def test_what_is_not_there_yet_is_absent(board):
     b = board().raw()
-    for name in ("Pin", "WDT", "Timer", "UART", "mem32", "Signal"):
+    for name in ("Pin", "Timer", "UART", "mem32", "Signal"):
         assert "AttributeError" in b.error(f"import machine; machine.{name}")
     for name in ("network", "socket", "ssl", "bluetooth", "_thread"):
         assert "ImportError" in b.error(f"import {name}")

@@ -36,6 +36,11 @@ static const LinkMessage samples[] = {
         { .type = LINK_INTERRUPT },
         { .type = LINK_STOP },
         { .type = LINK_ABORT, .seq = UINT32_MAX },
+        { .type = LINK_WATCHDOG, .watchdog = { WATCHDOG_MACHINE, LINK_WATCHDOG_MIN_USEC, 9999 } },
+        { .type = LINK_WATCHDOG, .watchdog = { WATCHDOG_MACHINE, LINK_WATCHDOG_MAX_USEC, 0 } },
+        { .type = LINK_WATCHDOG, .watchdog = { WATCHDOG_MICROCONTROLLER, 0, 0 } },
+        { .type = LINK_WATCHDOG_WARNING, .watchdog_warning = { WATCHDOG_MACHINE } },
+        { .type = LINK_AWAKE },
 };
 
 static void assert_tail_equal(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -83,6 +88,15 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
                 assert_true(a->boot.heap_max == b->boot.heap_max);
                 assert_memory_equal(a->boot.unique_id, b->boot.unique_id, LINK_UNIQUE_ID_SIZE);
                 break;
+        case LINK_WATCHDOG:
+                assert_int_equal(a->watchdog.id, b->watchdog.id);
+                assert_true(a->watchdog.timeout_usec == b->watchdog.timeout_usec);
+                assert_true(a->watchdog.warn_usec == b->watchdog.warn_usec);
+                break;
+        case LINK_WATCHDOG_WARNING:
+                assert_int_equal(a->watchdog_warning.id, b->watchdog_warning.id);
+                break;
+        case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
         case LINK_ABORT:
@@ -133,7 +147,7 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 1, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                0x50, 0x4d, 2, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
                 3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
                 1, 2, 3, 4, 5, 6, 7, 0xff,
@@ -174,6 +188,8 @@ static void test_wrong_payload_size(void **state) {
                 { LINK_RESET, 24, 24 },     { LINK_UNREAD_INPUT, 0, LINK_PAYLOAD_MAX },
                 { LINK_LOG, 1, LINK_PAYLOAD_MAX }, { LINK_BOOT, 48, 48 },
                 { LINK_INTERRUPT, 0, 0 },   { LINK_STOP, 0, 0 },  { LINK_ABORT, 0, 0 },
+                { LINK_WATCHDOG, 24, 24 },  { LINK_WATCHDOG_WARNING, 4, 4 },
+                { LINK_AWAKE, 0, 0 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
@@ -185,8 +201,10 @@ static void test_wrong_payload_size(void **state) {
                         LinkMessage m;
                         bool fits = payload >= types[i].min && payload <= types[i].max;
 
-                        if (types[i].type == LINK_HELLO || types[i].type == LINK_BOOT)
-                                buf[LINK_HEADER_SIZE] = 1; /* a version, a cause: neither is 0 */
+                        if (types[i].type == LINK_HELLO)
+                                buf[LINK_HEADER_SIZE] = LINK_VERSION;
+                        if (types[i].type == LINK_BOOT || types[i].type == LINK_WATCHDOG)
+                                buf[LINK_HEADER_SIZE] = 1; /* a cause, what can be stopped */
                         if (fits)
                                 assert_int_equal(decode(buf, LINK_HEADER_SIZE + payload, &m, NULL),
                                                  0);
@@ -240,7 +258,7 @@ static void test_hello_version(void **state) {
 
 /* Each field that has few values, at each of its edges, in both directions. */
 static void test_ranges(void **state) {
-        enum { STAGE = 1, STAGE_END = 2, RESET = 4, LOG = 8, BOOT = 10 };
+        enum { STAGE = 1, STAGE_END = 2, RESET = 4, LOG = 8, BOOT = 10, SET = 14, WARNING = 17 };
         static const struct {
                 size_t sample;
                 size_t offset;     /* in the payload */
@@ -258,6 +276,9 @@ static void test_ranges(void **state) {
                 { BOOT, 12, { 0, RESET_KIND_MAX - 1 } },
                 { BOOT, 16, { 0, LINK_BOOT_FLAGS_ALL } },
                 { BOOT, 20, { 0, 0 } },
+                { SET, 0, { 0, WATCHDOG_ID_MAX - 1 } },
+                { SET, 4, { 0, 0 } },
+                { WARNING, 0, { 0, WATCHDOG_ID_MAX - 1 } },
         };
         static const uint32_t far[] = { 255, 256, 0x10000, INT32_MAX, 0x80000000u, UINT32_MAX,
                                         (uint32_t) -EINVAL };
@@ -295,6 +316,48 @@ static void test_heap_order(void **state) {
         assert_int_equal(link_encode(&m, buf, sizeof buf), -EINVAL);
 }
 
+/* What a hostile board could want of a watchdog, in both directions. */
+static void test_watchdog_times(void **state) {
+        static const struct {
+                LinkWatchdog w;
+                bool good;
+        } table[] = {
+                { { WATCHDOG_MACHINE, LINK_WATCHDOG_MIN_USEC, 0 }, true },
+                { { WATCHDOG_MACHINE, LINK_WATCHDOG_MIN_USEC - 1, 0 }, false },
+                { { WATCHDOG_MACHINE, LINK_WATCHDOG_MAX_USEC, LINK_WATCHDOG_MAX_USEC - 1 }, true },
+                { { WATCHDOG_MACHINE, LINK_WATCHDOG_MAX_USEC + 1, 0 }, false },
+                { { WATCHDOG_MACHINE, UINT64_MAX, 0 }, false },
+                { { WATCHDOG_MACHINE, 0, 0 }, false }, /* it cannot be stopped */
+                { { WATCHDOG_MACHINE, 20000, 20000 }, false },
+                { { WATCHDOG_MACHINE, 20000, UINT64_MAX }, false },
+                { { WATCHDOG_MICROCONTROLLER, 0, 0 }, true },
+                { { WATCHDOG_MICROCONTROLLER, 0, 1 }, false },
+                { { WATCHDOG_MICROCONTROLLER, 1, 0 }, false },
+                { { WATCHDOG_MICROCONTROLLER, 20000, 19999 }, true },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                const LinkMessage good = {
+                        .type = LINK_WATCHDOG,
+                        .watchdog = { table[i].w.id, LINK_WATCHDOG_MIN_USEC, 0 },
+                };
+                LinkMessage m = good;
+                uint8_t buf[LINK_MESSAGE_MAX];
+                int n = link_encode(&good, buf, sizeof buf);
+
+                memcpy(buf + LINK_HEADER_SIZE + 8, &(uint64_t){ htole64(table[i].w.timeout_usec) }, 8);
+                memcpy(buf + LINK_HEADER_SIZE + 16, &(uint64_t){ htole64(table[i].w.warn_usec) }, 8);
+                m.watchdog = table[i].w;
+                if (table[i].good) {
+                        assert_int_equal(decode(buf, (size_t) n, &m, NULL), 0);
+                        assert_int_equal(link_encode(&m, buf, sizeof buf), n);
+                } else {
+                        assert_refused(buf, (size_t) n, -EBADMSG);
+                        assert_int_equal(link_encode(&m, buf, sizeof buf), -EINVAL);
+                }
+        }
+}
+
 static void test_log_level(void **state) {
         uint8_t buf[LINK_MESSAGE_MAX];
         LinkMessage m = { .type = LINK_LOG, .data = { 7, "x", 1 } };
@@ -311,7 +374,7 @@ static void test_encode_refuses(void **state) {
                 { .type = (LinkType) 0 },
                 { .type = LINK_TYPE_INVALID },
                 { .type = (LinkType) 63 },
-                { .type = (LinkType) (LINK_ABORT + 1) },
+                { .type = (LinkType) (LINK_WATCHDOG_WARNING + 1) },
                 { .type = LINK_HELLO, .hello = { LINK_VERSION + 1 } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_INVALID } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_MAX } },
@@ -464,6 +527,7 @@ int main(void) {
                 cmocka_unit_test(test_hello_version),
                 cmocka_unit_test(test_ranges),
                 cmocka_unit_test(test_heap_order),
+                cmocka_unit_test(test_watchdog_times),
                 cmocka_unit_test(test_log_level),
                 cmocka_unit_test(test_encode_refuses),
                 cmocka_unit_test(test_limits),

@@ -86,6 +86,7 @@ static void assert_defaults(const Config *c) {
         assert_int_equal(c->reset.interval_usec, USEC_PER_SEC);
         assert_int_equal(c->reset.backoff_min_usec, USEC_PER_SEC);
         assert_int_equal(c->reset.backoff_max_usec, USEC_PER_MINUTE);
+        assert_int_equal(c->watchdog.stall_after_usec, 0);
         assert_int_equal(c->history.max_size, 16 << 20);
         assert_int_equal(c->history.commit_timeout_usec, 500000);
         assert_int_equal(c->console.stall_timeout_usec, 500000);
@@ -172,6 +173,12 @@ static void test_bad_lines(void **state) {
                   "such as 1M" },
                 { "[board]\nheap = 1K\n",
                   "mpyd.conf:2: [board] heap = 1K: out of range; write 32K to 1G, such as 1M" },
+                { "[watchdog]\nstall-after = 10ms\n",
+                  "mpyd.conf:2: [watchdog] stall-after = 10ms: out of range; write 1s to 1d, or "
+                  "off" },
+                { "[watchdog]\nstall-after = never\n",
+                  "mpyd.conf:2: [watchdog] stall-after = never: neither off nor a time span; write "
+                  "a number with s, min or h, such as 30s" },
                 { "[board]\nheap-max = 99999999999999999999\n",
                   "mpyd.conf:2: [board] heap-max = 99999999999999999999: out of range; write 32K "
                   "to "
@@ -491,7 +498,7 @@ static void test_table(void **state) {
         size_t n;
 
         keys = config_keys(&n);
-        assert_int_equal(n, 16);
+        assert_int_equal(n, 17);
         for (size_t i = 0; i < n; i++) {
                 const ConfigKey *k = &keys[i];
 

@@ -233,6 +233,7 @@ typedef enum EventName {
         ASKED_SLEEP,
         ORDER_SOFT,
         ORDER_HARD,
+        WATCHDOG,
         FAULT,
         EXITED,
         EARLY_TIMER,
@@ -261,6 +262,7 @@ static const struct {
         EVENT(ASKED_SLEEP, ASKED, .kind = RESET_KIND_DEEPSLEEP, .sleep_usec = 30 * SEC),
         EVENT(ORDER_SOFT, ORDER, .kind = RESET_KIND_SOFT, .detail = "soft reset asked for by a test"),
         EVENT(ORDER_HARD, ORDER, .kind = RESET_KIND_HARD, .detail = "hard reset asked for by a test"),
+        EVENT(WATCHDOG, WATCHDOG, .detail = "machine.WDT was not fed for 5s"),
         EVENT(FAULT, FAULT, .detail = "it sent a malformed message"),
         EVENT(EXITED, EXITED, .exit_status = 3),
         EVENT(EARLY_TIMER, TIMER),
@@ -414,6 +416,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = TO(WAITING, "record discard-input", BOOTTIME, 1 * SEC),
                 [TIMER] = KILL,
@@ -425,6 +428,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = TO(WAITING, "record discard-input", BOOTTIME, 1 * SEC),
                 [TIMER] = TO(POWERING_ON, "mark-late boot", MONOTONIC, 10 * SEC),
@@ -440,6 +444,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = TO(WAITING, "record discard-input", BOOTTIME, 1 * SEC),
                 [TIMER] = KILL,
@@ -454,6 +459,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_SLEEP] = KILL,
                 [ORDER_SOFT] = STOP,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_HARD,
                 [SHUTDOWN] = STOP,
@@ -466,6 +472,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_SLEEP] = KILL,
                 [ORDER_SOFT] = STOP,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_HARD,
                 [SHUTDOWN] = STOP,
@@ -477,6 +484,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_SLEEP] = KILL,
                 [ORDER_SOFT] = STOP,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_HARD,
                 [SHUTDOWN] = STOP,
@@ -486,6 +494,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_HARD,
                 [TIMER] = ABORT,
@@ -496,6 +505,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_SOFT,
                 [TIMER] = KILL,
@@ -508,6 +518,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_SOFT,
                 [TIMER] = ABORT,
@@ -520,6 +531,7 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ASKED_HARD] = KILL,
                 [ASKED_SLEEP] = KILL,
                 [ORDER_HARD] = KILL,
+                [WATCHDOG] = KILL,
                 [FAULT] = KILL,
                 [EXITED] = NEW_SOFT,
                 [TIMER] = KILL,
@@ -614,6 +626,52 @@ static void test_shutdown_of_a_program_that_does_not_end(void **state) {
         then(&w, TIMER, LIFE_STUCK, "report-stuck quit");
         then(&w, SHUTDOWN, LIFE_STUCK, "quit");
         then(&w, EXITED, LIFE_OFF, "quit");
+}
+
+/* A bite wins over every wish but one that kills already, and counts as the program's own doing. */
+static void test_watchdog(void **state) {
+        static const Place where[] = { P_LET_IN, P_BOOTING, P_RUNNING, P_IDLE, P_ENDING, P_ASKED,
+                                       P_INTERRUPTED, P_ABORTED };
+
+        for (size_t i = 0; i < ELEMENTSOF(where); i++) {
+                World w = world_at(where[i]);
+
+                happen(&w, WATCHDOG);
+                PLAY(&w, ASKED_HARD, ORDER_HARD, WATCHDOG); /* too late */
+                assert_int_equal(w.actions.n, 0);
+                then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
+                assert_int_equal(w.life.next.cause, RESET_CAUSE_WDT);
+                assert_int_equal(w.life.next.reason, RESET_REASON_WATCHDOG);
+                assert_int_equal(w.life.next.run_reason, RUN_REASON_STARTUP);
+                assert_false(w.life.next.crashed);
+                assert_string_equal(w.life.next.detail, "machine.WDT was not fed for 5s");
+        }
+}
+
+static void test_watchdog_is_too_late(void **state) {
+        World w = world_at(P_RUNNING);
+
+        PLAY(&w, ASKED_HARD, WATCHDOG, EXITED);
+        assert_int_equal(w.life.next.cause, RESET_CAUSE_HARD);
+        assert_int_equal(w.life.next.reason, RESET_REASON_SOFTWARE);
+
+        w = world_at(P_RUNNING);
+        PLAY(&w, SHUTDOWN, WATCHDOG);
+        assert_int_equal(w.life.step, LIFE_STOP_INTERRUPT);
+}
+
+static void test_storm_of_bites(void **state) {
+        World w = world_at(P_RUNNING);
+
+        for (unsigned i = 0; i < limits.burst; i++) {
+                PLAY(&w, WATCHDOG);
+                then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
+                PLAY(&w, HELLO, RECORDED, STAGE_BOOT, STAGE_MAIN);
+        }
+        PLAY(&w, WATCHDOG);
+        then(&w, EXITED, LIFE_WAITING, "record discard-input");
+        then(&w, WATCHDOG, LIFE_WAITING, "");
+        assert_int_equal(w.life.n_crashes, 0);
 }
 
 static void test_shutdown_ends_in_good_order(void **state) {
@@ -1322,6 +1380,9 @@ int main(void) {
                 cmocka_unit_test(test_shutdown),
                 cmocka_unit_test(test_shutdown_of_a_program_that_does_not_end),
                 cmocka_unit_test(test_shutdown_ends_in_good_order),
+                cmocka_unit_test(test_watchdog),
+                cmocka_unit_test(test_watchdog_is_too_late),
+                cmocka_unit_test(test_storm_of_bites),
                 cmocka_unit_test(test_names),
                 cmocka_unit_test(test_crash_by_signal),
                 cmocka_unit_test(test_crash_while_it_ends),

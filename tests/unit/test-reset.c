@@ -44,6 +44,7 @@ DEFINE_CHECK(reset_kind, ResetKind, RESET_KIND_MAX)
 DEFINE_CHECK(run_reason, RunReason, RUN_REASON_MAX)
 DEFINE_CHECK(board_stage, BoardStage, BOARD_STAGE_MAX)
 DEFINE_CHECK(stage_result, StageResult, STAGE_RESULT_MAX)
+DEFINE_CHECK(watchdog_id, WatchdogId, WATCHDOG_ID_MAX)
 
 static void test_reset_cause(void **state) {
         static const Name names[] = {
@@ -99,11 +100,18 @@ static void test_stage_result(void **state) {
         check_stage_result(names, ELEMENTSOF(names));
 }
 
+static void test_watchdog_id(void **state) {
+        static const Name names[] = { { 0, "machine.WDT" }, { 1, "microcontroller.watchdog" } };
+
+        check_watchdog_id(names, ELEMENTSOF(names));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reset_cause), cmocka_unit_test(test_reset_reason),
                 cmocka_unit_test(test_reset_kind),  cmocka_unit_test(test_run_reason),
                 cmocka_unit_test(test_board_stage), cmocka_unit_test(test_stage_result),
+                cmocka_unit_test(test_watchdog_id),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -357,6 +357,44 @@ static void test_killed_writer(void **state) {
         shared = retained_unmap(shared);
 }
 
+/* Words lie apart from each other and from the records. */
+static void test_words(void **state) {
+        const uint8_t data[] = "record";
+
+        for (int i = 0; i < RETAINED_WORD_MAX; i++) {
+                uint64_t *word = retained_word(page, (RetainedWord) i);
+
+                assert_int_equal((uintptr_t) word % sizeof *word, 0);
+                assert_int_equal(retained_word_get(word), 0);
+                retained_word_set(word, UINT64_MAX - (uint64_t) i);
+        }
+        assert_no_record(page, RETAINED_RTC_MEMORY);
+        assert_int_equal(retained_write(page, RETAINED_RTC_MEMORY, data, sizeof data), 0);
+        for (int i = 0; i < RETAINED_WORD_MAX; i++) {
+                uint64_t *word = retained_word(page, (RetainedWord) i);
+
+                assert_true(retained_word_exchange(word, 5) == UINT64_MAX - (uint64_t) i);
+                assert_int_equal(retained_word_get(word), 5);
+        }
+        assert_record(page, RETAINED_RTC_MEMORY, data, sizeof data);
+        retained_clear(page);
+        assert_int_equal(retained_word_get(retained_word(page, RETAINED_WORD_PROGRESS)), 0);
+}
+
+/* A time from the future counts for now, and for now only. */
+static void test_word_time(void **state) {
+        uint64_t *word = retained_word(page, RETAINED_WORD_FEED_MACHINE);
+
+        retained_word_set(word, 1000);
+        assert_int_equal(retained_word_time(word, 1000), 1000);
+        assert_int_equal(retained_word_time(word, 2000), 1000);
+        assert_int_equal(retained_word_time(word, 999), 999);
+        assert_int_equal(retained_word_time(word, 5000), 999);
+        retained_word_set(word, UINT64_MAX);
+        assert_int_equal(retained_word_time(word, 7000), 7000);
+        assert_int_equal(retained_word_time(word, 9000), 7000);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_empty, reset_page),
@@ -370,6 +408,8 @@ int main(void) {
                 cmocka_unit_test_setup(test_create_map, reset_page),
                 cmocka_unit_test_setup(test_map_refuses, reset_page),
                 cmocka_unit_test_setup(test_killed_writer, reset_page),
+                cmocka_unit_test_setup(test_words, reset_page),
+                cmocka_unit_test_setup(test_word_time, reset_page),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
