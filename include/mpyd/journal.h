@@ -31,6 +31,8 @@
           "MPYD_STAGE MPYD_BOARD_PID")                                                              \
         X(BOARD_GOES_ON, "board-goes-on", LOG_NOTICE, "b6936ebb4e0a4c03bc547c2baccf3c7f",           \
           "MPYD_STAGE MPYD_BOARD_PID")                                                              \
+        X(BOARD_LEFT_BEHIND, "board-left-behind", LOG_WARNING, "e2181a79e6a346d5b1cf4737a4c5e7ab",  \
+          "MPYD_BOARD_PID")                                                                         \
         X(BOARD_FAULT, "board-fault", LOG_WARNING, "7b678b56335b49448b591db0d23362b5",              \
           "MPYD_STAGE MPYD_BOARD_PID")                                                              \
         X(BOARD_NOT_STARTED, "board-not-started", LOG_ERR, "995d4c7fa6c54391b556bafeec40ffbc",      \

@@ -184,7 +184,8 @@ static size_t board_environment(char *env[static 4]) {
 
 void board_process_end_link(BoardProcess *b) {
         b->link_ended = true;
-        (void) sd_event_source_set_enabled(b->link_source, SD_EVENT_OFF);
+        if (b->link_source)
+                (void) sd_event_source_set_enabled(b->link_source, SD_EVENT_OFF);
 }
 
 void board_process_drain_link(BoardProcess *b) {
@@ -213,6 +214,38 @@ void board_process_drain_link(BoardProcess *b) {
                 }
                 b->handlers.message(b->handlers.userdata, &m);
         }
+}
+
+static int on_adopted_end(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        BoardProcess *b = userdata;
+
+        b->reaped = true; /* by whoever inherited it */
+        (void) sd_event_source_set_enabled(b->exit_source, SD_EVENT_OFF);
+        b->handlers.exited(b->handlers.userdata, -1, 0);
+        return 0;
+}
+
+int board_process_adopt(BoardProcess **ret, sd_event *event, pid_t pid, int pidfd,
+                        const BoardHandlers *handlers) {
+        _cleanup_(board_process_freep) BoardProcess *b = calloc(1, sizeof *b);
+        int r;
+
+        if (!b) {
+                safe_close(pidfd);
+                return -ENOMEM;
+        }
+        *b = (BoardProcess) {
+                .pid = pid,
+                .pidfd = pidfd,
+                .link_fd = -EBADF,
+                .link_ended = true,
+                .handlers = *handlers,
+        };
+        r = sd_event_add_io(event, &b->exit_source, b->pidfd, EPOLLIN, on_adopted_end, b);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(b);
+        return 0;
 }
 
 static int on_link(sd_event_source *s, int fd, uint32_t revents, void *userdata) {

@@ -43,6 +43,11 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
                       int *ret_console_unread) _must_check_;
 #define BOARD_EXIT_EXEC 203 /* as systemd.exec(5) */
 
+/* Watches a process that an earlier run of the daemon started and could not end (pidfd: consumed, also on
+ * failure). It has no link and no console; nobody tells how it ends: exit status -1, signal 0. */
+int board_process_adopt(BoardProcess **ret, sd_event *event, pid_t pid, int pidfd,
+                        const BoardHandlers *handlers) _must_check_;
+
 /* Kills a process that still lives (it is not waited for: init reaps it when it cannot die). */
 BoardProcess *board_process_free(BoardProcess *b);
 DEFINE_CLEANUP(BoardProcess *, board_process_free)

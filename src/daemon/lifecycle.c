@@ -215,6 +215,12 @@ static void step_interrupt(Life *l, LifeNow now, LifeActions *a) {
 
 /* ---- events ---- */
 
+static void power_on(Life *l, LifeNow now, LifeActions *a) {
+        if (l->hold_back_usec > 0)
+                say(l->problem, "mpyd keeps failing: %.200s", l->next.detail);
+        begin(l, l->hold_back_usec, now, a);
+}
+
 static void on_power_on(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         if (l->state != LIFE_OFF || l->shutting_down)
                 return;
@@ -223,9 +229,12 @@ static void on_power_on(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a
                 l->next.kind = RESET_KIND_SOFT;
                 l->next.run_reason = RUN_REASON_SUPERVISOR_RELOAD;
         }
-        if (e->sleep_usec > 0)
-                say(l->problem, "mpyd keeps failing: %.200s", e->detail);
-        begin(l, e->sleep_usec, now, a);
+        l->hold_back_usec = e->sleep_usec;
+        if (e->leftover) {
+                l->leftover = true;
+                step_kill(l, now, a);
+        } else
+                power_on(l, now, a);
 }
 
 static void open_door(Life *l, LifeNow now, LifeActions *a) {
@@ -404,6 +413,19 @@ static void describe_crash(const Life *l, const LifeEvent *e, char text[static L
                 say(text, "ended in %s without saying why: exit status %d", place, e->exit_status);
 }
 
+/* The earlier run's board is gone at last, and the reset that had to wait for it begins. */
+static void on_leftover_gone(Life *l, LifeNow now, LifeActions *a) {
+        l->leftover = false;
+        l->step = LIFE_STOP_NONE;
+        if (l->shutting_down) {
+                l->state = LIFE_OFF;
+                push(a, LIFE_ACTION_QUIT);
+                return;
+        }
+        l->problem[0] = '\0';
+        power_on(l, now, a);
+}
+
 static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         uint64_t wait_usec = 0, uptime = now.boottime_usec - l->started_boottime_usec;
         LifeReset r;
@@ -411,6 +433,10 @@ static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) 
         if (!life_has_board(l))
                 return;
         clear_deadline(l);
+        if (l->leftover) {
+                on_leftover_gone(l, now, a);
+                return;
+        }
 
         /* Meant to end by itself, and a signal that was not ours ended it: a finaliser that crashed, the
          * OOM killer. */
@@ -503,8 +529,12 @@ static void on_timer_stopping(Life *l, LifeNow now, LifeActions *a) {
         case LIFE_STOP_KILL:
                 l->state = LIFE_STUCK;
                 clear_deadline(l);
-                say(l->problem, "the board cannot be killed: it hangs in the kernel, in %s",
-                    stage_place(l->reached));
+                if (l->leftover)
+                        say(l->problem, "the board of an earlier run of mpyd cannot be killed: it hangs "
+                                        "in the kernel");
+                else
+                        say(l->problem, "the board cannot be killed: it hangs in the kernel, in %s",
+                            stage_place(l->reached));
                 push(a, LIFE_ACTION_REPORT_STUCK);
                 if (l->shutting_down)
                         push(a, LIFE_ACTION_QUIT);

@@ -59,6 +59,7 @@ typedef struct LifeEvent {
         BoardStage stage;
         bool raw_repl;
         bool attended;   /* ASKED: somebody uses the REPL */
+        bool leftover;   /* POWER_ON: an earlier run's board still lives; EXITED follows */
         uint64_t sleep_usec;
         int exit_status; /* -1: none */
         int signal;      /* 0: none */
@@ -142,6 +143,8 @@ typedef struct Life {
         char fault[LIFE_DETAIL_MAX]; /* not intended: why the supervisor killed it, or empty */
         LifeStopStep step;
         bool shutting_down;
+        bool leftover;            /* the process is an earlier run's: next begins when it is gone */
+        uint64_t hold_back_usec;  /* how long the first board waits: mpyd itself keeps failing */
 
         unsigned start_failures;  /* in a row */
         char problem[LIFE_DETAIL_MAX]; /* why no program runs; empty when one does */

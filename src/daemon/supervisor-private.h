@@ -28,6 +28,9 @@ void supervisor_on_awake(Supervisor *s);
 /* How long ago the timer was set or fed. */
 uint64_t supervisor_watchdog_fed_usec(Supervisor *s, WatchdogId id);
 
+/* Takes charge of a board that an earlier run of the daemon has left behind; false when there is none. */
+bool supervisor_adopt_board(Supervisor *s);
+
 /* Handlers that supervisor-setup.c installs. */
 int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata);
 void supervisor_on_console_sync(void *userdata);

@@ -354,6 +354,7 @@ static void power_on(Supervisor *s) {
                             .cause = s->why.cause,
                             .reason = s->why.reason,
                             .detail = s->why.detail,
+                            .leftover = supervisor_adopt_board(s),
                             .sleep_usec = wait,
                     });
 }

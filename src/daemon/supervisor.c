@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "daemon/journal.h"
+#include "host/board-mark.h"
 #include "host/host.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -189,21 +190,46 @@ static int open_flash(Supervisor *s) {
         return fd < 0 ? -errno : fd;
 }
 
-static int spawn(Supervisor *s) {
-        static const BoardHandlers handlers = {
+static BoardHandlers board_handlers(Supervisor *s) {
+        return (BoardHandlers) {
                 .message = on_message,
                 .fault = on_fault,
                 .exited = on_exited,
+                .userdata = s,
         };
+}
+
+bool supervisor_adopt_board(Supervisor *s) {
+        BoardHandlers h = board_handlers(s);
+        char number[16];
+        pid_t pid = 0;
+        int fd = board_mark_find(s->run_dir_fd, s->boot_id, &pid), r;
+
+        if (fd < 0) {
+                if (fd != -ENOENT && fd != -ESRCH)
+                        log_warning_errno(fd, "Failed to see whether a board of an earlier run still "
+                                              "lives, going on without: %m");
+                return false;
+        }
+        (void) snprintf(number, sizeof number, "%d", (int) pid);
+        journal_log(JOURNAL_BOARD_LEFT_BEHIND, (const char *const[]) { "MPYD_BOARD_PID", number, NULL },
+                    "The board of an earlier run of mpyd (pid %s) still lives; killing it before a new "
+                    "one is started.", number);
+        r = board_process_adopt(&s->board, s->event, pid, fd, &h);
+        if (r < 0)
+                log_error_errno(r, "Failed to watch that board, going on without: %m");
+        return r >= 0;
+}
+
+static int spawn(Supervisor *s) {
         _cleanup_close_ int flash_fd = -EBADF;
-        BoardHandlers h = handlers;
+        BoardHandlers h = board_handlers(s);
         int in_fd, out_fd, unread_fd, r;
 
         flash_fd = open_flash(s);
         if (flash_fd < 0)
                 return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, flash_fd,
                                          "Failed to open the flash directory %s: %m", s->flash_dir);
-        h.userdata = s;
         r = board_process_new(&s->board, s->event,
                               &(BoardSpec) {
                                       .executable = s->options.board_path,
@@ -218,6 +244,9 @@ static int spawn(Supervisor *s) {
                 return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, r, "Failed to start %s: %m",
                                          s->options.board_path);
         s->board_realtime_usec = now_usec(CLOCK_REALTIME);
+        r = board_mark_write(s->run_dir_fd, s->boot_id, board_process_pid(s->board));
+        if (r < 0)
+                log_debug("Failed to note which process is the board, ignoring: %s", strerrordesc_np(-r));
         r = console_attach_board(s->console, in_fd, out_fd, unread_fd);
         if (r < 0) {
                 s->board = board_process_free(s->board);

@@ -199,6 +199,9 @@ static void step(World *w, const LifeEvent *e) {
         if (e->type == LIFE_EVENT_EXITED ||
             (e->type == LIFE_EVENT_SPAWN_FAILED && before.state == LIFE_POWERING_ON && !before.hello))
                 w->process = false;
+        if (e->type == LIFE_EVENT_POWER_ON && e->leftover && before.state == LIFE_OFF &&
+            !before.shutting_down)
+                w->process = true;
 
         w->actions = life_handle(&w->life, e, w->now);
         name_actions(w);
@@ -991,6 +994,75 @@ static void test_stuck(void **state) {
         assert_string_equal(w.life.problem, "");
 }
 
+static const LifeEvent power_on_beside_a_leftover = {
+        .type = LIFE_EVENT_POWER_ON,
+        .cause = RESET_CAUSE_HARD,
+        .reason = RESET_REASON_UNKNOWN,
+        .detail = "mpyd was killed by SIGKILL",
+        .leftover = true,
+};
+
+/* mpyd crashed while its board hung in the kernel: the next mpyd waits for that one, and tells. */
+static void test_leftover_of_an_earlier_run(void **state) {
+        World w = world_new();
+
+        step(&w, &power_on_beside_a_leftover);
+        assert_int_equal(w.life.state, LIFE_STOPPING);
+        assert_string_equal(w.text, "kill");
+        for (EventName e = 0; e < EVENT_MAX; e++)
+                if (e != EXITED && e != TIMER && e != SHUTDOWN)
+                        then(&w, e, LIFE_STOPPING, "");
+        then(&w, TIMER, LIFE_STUCK, "report-stuck");
+        assert_string_equal(w.life.problem,
+                            "the board of an earlier run of mpyd cannot be killed: it hangs in the kernel");
+        for (EventName e = 0; e < EVENT_MAX; e++)
+                if (e != EXITED && e != SHUTDOWN)
+                        then(&w, e, LIFE_STUCK, "");
+        world_wait(&w, USEC_PER_DAY);
+        /* Its end is the end of no life of this run: the reset is the one that mpyd's start made. */
+        then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
+        assert_string_equal(w.life.next.detail, "mpyd was killed by SIGKILL");
+        assert_int_equal(w.life.next.ended_stage, BOARD_STAGE_OFF);
+        assert_int_equal(w.life.n_crashes, 0);
+        assert_string_equal(w.life.problem, "");
+        PLAY(&w, HELLO, RECORDED, STAGE_INTERNAL, STAGE_BOOT);
+        then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn"); /* a life as any other */
+        assert_int_equal(w.life.n_crashes, 1);
+}
+
+static void test_leftover_that_goes_at_once(void **state) {
+        World w = world_new();
+
+        step(&w, &power_on_beside_a_leftover);
+        then(&w, EXITED, LIFE_POWERING_ON, "record discard-input spawn");
+}
+
+static void test_leftover_and_a_daemon_that_keeps_failing(void **state) {
+        LifeEvent e = power_on_beside_a_leftover;
+        World w = world_new();
+
+        e.sleep_usec = 8 * SEC;
+        step(&w, &e);
+        then(&w, TIMER, LIFE_STUCK, "report-stuck");
+        then(&w, EXITED, LIFE_WAITING, "record discard-input");
+        assert_string_equal(w.life.problem, "mpyd keeps failing: mpyd was killed by SIGKILL");
+        assert_deadline_in(&w, LIFE_CLOCK_BOOTTIME, 8 * SEC);
+        then(&w, TIMER, LIFE_POWERING_ON, "spawn");
+}
+
+static void test_shutdown_beside_a_leftover(void **state) {
+        World w = world_new();
+
+        step(&w, &power_on_beside_a_leftover);
+        then(&w, SHUTDOWN, LIFE_STOPPING, "");
+        then(&w, TIMER, LIFE_STUCK, "report-stuck quit");
+
+        w = world_new();
+        step(&w, &power_on_beside_a_leftover);
+        then(&w, SHUTDOWN, LIFE_STOPPING, "");
+        then(&w, EXITED, LIFE_OFF, "quit");
+}
+
 static void test_deep_sleep(void **state) {
         World w = world_at(P_RUNNING);
 
@@ -1326,7 +1398,7 @@ static void test_random_walks(void **state) {
         for (unsigned walk = 0; walk < 1000; walk++) {
                 World w = world_new();
 
-                happen(&w, POWER_ON);
+                step(&w, walk % 3 == 0 ? &power_on_beside_a_leftover : &events[POWER_ON].event);
                 for (unsigned i = 0; i < 1000; i++) {
                         random_step(&w, &seed, walk % 10 == 0 && i > 500);
                         n_states[w.life.state]++;
@@ -1397,6 +1469,10 @@ int main(void) {
                 cmocka_unit_test(test_forced_stop_in_finalisers),
                 cmocka_unit_test(test_asked_and_did_not_exit),
                 cmocka_unit_test(test_stuck),
+                cmocka_unit_test(test_leftover_of_an_earlier_run),
+                cmocka_unit_test(test_leftover_that_goes_at_once),
+                cmocka_unit_test(test_leftover_and_a_daemon_that_keeps_failing),
+                cmocka_unit_test(test_shutdown_beside_a_leftover),
                 cmocka_unit_test(test_deep_sleep),
                 cmocka_unit_test(test_deep_sleep_forever),
                 cmocka_unit_test(test_deep_sleep_past_the_end_of_time),
