@@ -6,7 +6,15 @@
  * every length and every enum; what link_decode() refuses is a fault of the *board* (it is killed and
  * the reset is recorded as its crash), never of the supervisor.
  *
- * A board is started with these descriptors open and no others: */
+ * The start. The supervisor executes the board with its own rights and the board gives them up itself,
+ * before it reads or maps anything that it was given: nobody else's process can get between, and its
+ * user need not be able to read the program. When the supervisor is root, one argument names the user,
+ * BOARD_USER_FORMAT; without it the board stays who it is, and root it refuses to be. It also asks to
+ * be killed when its parent ends, which is the one that made the link (SO_PEERCRED), and restricts its
+ * system calls and paths as far as the kernel can (LINK_HELLO says how far). LINK_LOG may come before
+ * LINK_HELLO, to say why there is none.
+ *
+ * Its environment is empty. It has these descriptors open and no others: */
 #pragma once
 
 #include <stdbool.h>
@@ -24,6 +32,8 @@ enum {
         BOARD_FD_FLASH = 7,       /* O_PATH descriptor of the flash directory, the root of `/` */
         BOARD_FD_MAX,
 };
+
+#define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
 #define LINK_VERSION 2u
@@ -55,8 +65,15 @@ typedef enum LinkType {
         LINK_TYPE_INVALID = -EINVAL,
 } LinkType;
 
+enum {
+        LINK_CONFINED_SYSCALLS = 1 << 0, /* a filter of system calls (seccomp) is in force */
+        LINK_CONFINED_PATHS = 1 << 1,    /* and one of paths (Landlock) */
+        LINK_CONFINED_ALL = (1 << 2) - 1,
+};
+
 typedef struct LinkHello {
-        uint32_t version; /* LINK_VERSION of the board's build; another one is refused */
+        uint32_t version;  /* LINK_VERSION of the board's build; another one is refused */
+        uint32_t confined; /* LINK_CONFINED_…: what this kernel has */
 } LinkHello;
 
 /* console_pos: how many bytes this board had written to BOARD_FD_CONSOLE_OUT when it sent the

@@ -44,6 +44,7 @@
         X(Stage, "s", "off, _boot.py, boot.py, main.py, repl, stopping")                           \
         X(Problem, "s", "why no program runs, in a sentence; empty when all is well")              \
         X(BoardPid, "u", "process of the board, 0 when there is none")                             \
+        X(Confinement, "s", "ok, or what this kernel lacks to confine scripts; empty before a board told") \
         X(BoardStartedAt, "t", "when this board started")                                          \
         X(BoardStartedBoottime, "t", "the same on CLOCK_BOOTTIME")                                 \
         X(StageBoottime, "t", "when the stage began, CLOCK_BOOTTIME")                              \

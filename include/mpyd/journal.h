@@ -35,6 +35,8 @@
           "MPYD_BOARD_PID")                                                                         \
         X(BOARD_FAULT, "board-fault", LOG_WARNING, "7b678b56335b49448b591db0d23362b5",              \
           "MPYD_STAGE MPYD_BOARD_PID")                                                              \
+        X(BOARD_UNCONFINED, "board-unconfined", LOG_WARNING,                                       \
+          "7cccf5ad452e49469471cace01aa8063", "")                                                 \
         X(BOARD_NOT_STARTED, "board-not-started", LOG_ERR, "995d4c7fa6c54391b556bafeec40ffbc",      \
           "ERRNO")                                                                                  \
         X(BOOT_DELAYED, "boot-delayed", LOG_NOTICE, "2760b5e267a84515b6aab81f8ecdda94",             \

@@ -8,6 +8,7 @@
 typedef struct Board {
         LinkBoot boot;  /* from the supervisor; fixed for this life */
         void *retained; /* the page that outlives the board */
+        uint32_t confined; /* LINK_CONFINED_… */
 } Board;
 
 extern Board board;

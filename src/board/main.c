@@ -15,6 +15,7 @@
 #include <syslog.h>
 
 #include "board/clock.h"
+#include "board/confine.h"
 #include "board/console.h"
 #include "board/heap.h"
 #include "board/input.h"
@@ -89,6 +90,33 @@ static int usage(int argc, char *argv[]) {
         return argc == 2 && streq(argv[1], "--help") ? 0 : BOARD_EXIT_USAGE;
 }
 
+/* The user that the supervisor gives us, if it does. */
+static bool take_arguments(int argc, char *argv[], ConfineSpec *spec) {
+        if (argc > 2)
+                return false;
+        spec->change_user = argc == 2;
+        return argc < 2 || confine_parse_user(argv[1], &spec->uid, &spec->gid) == 0;
+}
+
+/* Before anything is read or mapped that others could have written to. */
+static void give_up_rights(ConfineSpec *spec) {
+        const char *what = NULL;
+        struct ucred maker = {};
+        socklen_t size = sizeof maker;
+        Confinement c;
+        int r;
+
+        (void) getsockopt(BOARD_FD_LINK, SOL_SOCKET, SO_PEERCRED, &maker, &size);
+        spec->supervisor = maker.pid;
+        r = confine(spec, &c, &what);
+        if (r == -ESRCH)
+                board_exit_orphan();
+        if (r < 0)
+                board_exit_fatal("The board cannot %s: %s.", what, strerrordesc_np(-r) ?: "?");
+        board.confined = (c.syscalls == 0 ? LINK_CONFINED_SYSCALLS : 0u) |
+                         (c.paths == 0 ? LINK_CONFINED_PATHS : 0u);
+}
+
 /* Nothing that is sent to the process from outside may change what the VM does; a fault of our own
  * still kills. Threads inherit it. */
 static void block_signals(void) {
@@ -126,7 +154,7 @@ static void wait_for_boot(void) {
         uint8_t buf[LINK_MESSAGE_MAX];
         LinkMessage m;
 
-        link_send(&(LinkMessage) { .type = LINK_HELLO, .hello.version = LINK_VERSION });
+        link_send(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION, board.confined } });
         (void) link_receive(true, buf, &m);
         if (m.type == LINK_STOP || m.type == LINK_ABORT)
                 _exit(0); /* not even begun */
@@ -159,10 +187,12 @@ static void vm_start(void) {
 }
 
 int main(int argc, char *argv[]) {
+        ConfineSpec confinement = { .flash_fd = BOARD_FD_FLASH };
         int r;
 
-        if (argc > 1 || !started_by_supervisor())
+        if (!started_by_supervisor() || !take_arguments(argc, argv, &confinement))
                 return usage(argc, argv);
+        give_up_rights(&confinement);
         block_signals();
         r = prepare();
         if (r < 0)

@@ -2,7 +2,7 @@
 /* Codec of the board link. A message has exactly one encoding: what link_decode() takes,
  * link_encode() gives back byte for byte. Payloads, little-endian:
  *
- *   HELLO         u32 version
+ *   HELLO         u32 version, u32 confined
  *   STAGE         u32 stage, u32 0, u64 console_pos
  *   STAGE_END     u32 stage, u32 result, u64 console_pos, text
  *   RESET         u32 kind, u32 raw_repl (0 or 1), u64 sleep_usec, u64 console_pos
@@ -21,7 +21,7 @@
 
 #include "util/macros.h"
 
-#define HELLO_SIZE 4u
+#define HELLO_SIZE 8u
 #define STAGE_SIZE 16u
 #define STAGE_END_SIZE 16u /* and text */
 #define RESET_SIZE 24u
@@ -81,7 +81,8 @@ static bool watchdog_valid(const LinkWatchdog *w) {
 static bool message_valid(const LinkMessage *m) {
         switch (m->type) {
         case LINK_HELLO:
-                return m->hello.version == LINK_VERSION;
+                return m->hello.version == LINK_VERSION &&
+                       (m->hello.confined & ~(uint32_t) LINK_CONFINED_ALL) == 0;
         case LINK_STAGE:
                 return board_stage_to_string(m->stage.stage) != NULL;
         case LINK_STAGE_END:
@@ -172,6 +173,7 @@ static void encode_fixed(const LinkMessage *m, uint8_t *p) {
         switch (m->type) {
         case LINK_HELLO:
                 put32(p, m->hello.version);
+                put32(p + 4, m->hello.confined);
                 break;
         case LINK_STAGE:
                 put32(p, (uint32_t) m->stage.stage);
@@ -267,7 +269,7 @@ static bool decode_payload(const uint8_t *p, size_t size, LinkMessage *m) {
         case LINK_HELLO:
                 if (size != HELLO_SIZE)
                         return false;
-                m->hello.version = get32(p);
+                m->hello = (LinkHello) { .version = get32(p), .confined = get32(p + 4) };
                 return true;
         case LINK_STAGE:
                 if (size != STAGE_SIZE || get32(p + 4) != 0)

@@ -229,6 +229,7 @@ static void print_config_warnings(const json_t *p) {
 
 static void print_live(const json_t *p) {
         const char *history = property_string(p, "history_state");
+        const char *confinement = property_string(p, "confinement");
         const char *traceback = property_string(p, "last_traceback");
         char line[256];
 
@@ -240,6 +241,8 @@ static void print_live(const json_t *p) {
         print_watchdogs(p);
         print_console(p);
         print_field("History", streq(history, "ok") ? STYLE_NONE : STYLE_YELLOW, history);
+        if (!streq(confinement, "ok") && !streq(confinement, ""))
+                print_field("Scripts", STYLE_YELLOW, confinement);
         print_field("Files", STYLE_NONE, property_string(p, "flash_dir"));
         (void) snprintf(line, sizeof(line), "pid %" PRIu64 ", state in %s", property_u64(p, "pid"),
                         property_string(p, "state_dir"));

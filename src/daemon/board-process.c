@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The board's process: descriptors laid out by the contract, credentials dropped, pidfd watched. */
+/* The board's process: descriptors laid out by the contract, pidfd watched. The board gives its rights
+ * up by itself (mpyd/board-link.h). */
 #include "daemon/board-process.h"
 
 #include <fcntl.h>
@@ -66,17 +67,6 @@ BoardProcess *board_process_free(BoardProcess *b) {
  * So it makes async-signal-safe calls only and leaves nothing behind. What it changes of the process
  * (descriptors, credentials, umask, limits, signal mask) is the kernel's copy of its own. */
 
-/* System calls with 32-bit ids; the plain names have 16 bits on old architectures. */
-#ifdef SYS_setresuid32
-#define SYS_set_groups SYS_setgroups32
-#define SYS_set_gids SYS_setresgid32
-#define SYS_set_uids SYS_setresuid32
-#else
-#define SYS_set_groups SYS_setgroups
-#define SYS_set_gids SYS_setresgid
-#define SYS_set_uids SYS_setresuid
-#endif
-
 static _Noreturn void child_fail(const char *what) {
         char text[128];
         int n = snprintf(text, sizeof text, "mpyd-board: %s: %s\n", what, strerrordesc_np(errno) ?: "?");
@@ -84,17 +74,6 @@ static _Noreturn void child_fail(const char *what) {
         if (n > 0)
                 (void) !write(STDERR_FILENO, text, MIN((size_t) n, sizeof text - 1));
         _exit(BOARD_EXIT_EXEC);
-}
-
-static void child_drop_privileges(const BoardSpec *spec) {
-        /* Not libc's functions: they would change all threads that this memory knows, the parent's. */
-        if (spec->change_user &&
-            (syscall(SYS_set_groups, 0, NULL) < 0 ||
-             syscall(SYS_set_gids, spec->gid, spec->gid, spec->gid) < 0 ||
-             syscall(SYS_set_uids, spec->uid, spec->uid, spec->uid) < 0))
-                child_fail("cannot become the board's user");
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-                child_fail("cannot give up new privileges");
 }
 
 /* Puts fds[i] to the number 3 + i. Some of them may have such numbers already, so all of them move out
@@ -117,9 +96,9 @@ static void child_lay_out_fds(int fds[static BOARD_FD_MAX - 3], int *exe_fd) {
         *exe_fd = BOARD_FD_MAX;
 }
 
-static _Noreturn void child_run(const BoardSpec *spec, pid_t parent, int null_fd, int exe_fd,
-                                int fds[static BOARD_FD_MAX - 3], char *const envp[]) {
-        static char *const argv[] = { (char *) "mpyd-board", NULL };
+static _Noreturn void child_run(pid_t parent, int null_fd, int exe_fd,
+                                int fds[static BOARD_FD_MAX - 3], char *const argv[],
+                                char *const envp[]) {
         sigset_t none;
 
         (void) sigemptyset(&none);
@@ -131,8 +110,8 @@ static _Noreturn void child_run(const BoardSpec *spec, pid_t parent, int null_fd
         if (chdir("/") < 0)
                 child_fail("cannot change to /");
         (void) setrlimit(RLIMIT_CORE, &(struct rlimit) {});
-        child_drop_privileges(spec);
-        /* After the change of credentials, which would clear it. */
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                child_fail("cannot give up new privileges");
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 child_fail("cannot ask to end with the supervisor");
         if (getppid() != parent)
@@ -148,19 +127,18 @@ static _Noreturn void child_run(const BoardSpec *spec, pid_t parent, int null_fd
         child_fail("cannot execute");
 }
 
-/* vfork() where it can be: it spares copying the supervisor's page tables and the faults after it, a
- * third of a millisecond of each reset, however large mpyd grows. The loop waits until the exec is
- * done; the program's pages are in memory, from the life before. A function of its own, so that nothing
- * of the caller's lives in registers that the child could change. */
-static __attribute__((noinline)) pid_t child_start(const BoardSpec *spec, pid_t parent, int null_fd,
-                                                   int exe_fd, int fds[static BOARD_FD_MAX - 3],
-                                                   char *const envp[]) {
-        /* One that becomes another user must not hold the daemon up while it does: what else runs as
-         * that user could stop it before the exec, and us with it. */
-        pid_t pid = spec->change_user ? fork() : vfork();
+/* vfork() spares copying the supervisor's page tables and the faults after it, a third of a millisecond
+ * of each reset, however large mpyd grows. The loop waits until the exec is done; the program's pages
+ * are in memory, from the life before. The child has the supervisor's own rights until then, so that
+ * nobody who could not stop the supervisor can stop the child. A function of its own, so that nothing of
+ * the caller's lives in registers that the child could change. */
+static __attribute__((noinline)) pid_t child_start(pid_t parent, int null_fd, int exe_fd,
+                                                   int fds[static BOARD_FD_MAX - 3],
+                                                   char *const argv[], char *const envp[]) {
+        pid_t pid = vfork();
 
         if (pid == 0)
-                child_run(spec, parent, null_fd, exe_fd, fds, envp);
+                child_run(parent, null_fd, exe_fd, fds, argv, envp);
         return pid;
 }
 
@@ -308,7 +286,8 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
                             in_w = -EBADF, unread = -EBADF, out_r = -EBADF, out_w = -EBADF;
         _cleanup_(board_process_freep) BoardProcess *b = NULL;
         int pair[2], board_fds[BOARD_FD_MAX - 3], r;
-        char *env[4] = {};
+        char *env[4] = {}, user[sizeof BOARD_USER_FORMAT + 2 * 10];
+        char *argv[] = { (char *) "mpyd-board", spec->change_user ? user : NULL, NULL };
         size_t n_env;
 
         b = calloc(1, sizeof *b);
@@ -344,7 +323,9 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
         board_fds[BOARD_FD_CONSOLE_OUT - 3] = out_w;
         board_fds[BOARD_FD_RETAINED - 3] = spec->retained_fd;
         board_fds[BOARD_FD_FLASH - 3] = spec->flash_fd;
-        b->pid = child_start(spec, getpid(), null_fd, exe_fd, board_fds, env);
+        (void) snprintf(user, sizeof user, BOARD_USER_FORMAT, (unsigned) spec->uid,
+                        (unsigned) spec->gid);
+        b->pid = child_start(getpid(), null_fd, exe_fd, board_fds, argv, env);
         r = b->pid < 0 ? -errno : 0;
         for (size_t i = 0; i < n_env; i++)
                 free(env[i]);

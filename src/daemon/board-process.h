@@ -15,7 +15,7 @@ typedef struct BoardProcess BoardProcess;
 
 typedef struct BoardSpec {
         const char *executable;
-        bool change_user;  /* become uid and gid (mpyd is root) */
+        bool change_user;  /* tell it to become uid and gid (mpyd is root) */
         uid_t uid;
         gid_t gid;
         int retained_fd;   /* borrowed */

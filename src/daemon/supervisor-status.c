@@ -48,6 +48,9 @@ static int show_Problem(Supervisor *s, sd_bus_message *m) {
 static int show_BoardPid(Supervisor *s, sd_bus_message *m) {
         return sd_bus_message_append(m, "u", (uint32_t) board_process_pid(s->board));
 }
+static int show_Confinement(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->confinement);
+}
 static int show_BoardStartedAt(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->board ? s->board_realtime_usec : 0);
 }

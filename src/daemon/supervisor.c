@@ -507,11 +507,28 @@ static void on_board_log(Supervisor *s, const LinkData *d) {
                          (int) MIN(d->size, (size_t) 1000), d->data);
 }
 
+/* Told once: the kernel does not change. */
+static void on_confined(Supervisor *s, uint32_t confined) {
+        static const char *const missing[LINK_CONFINED_ALL + 1] = {
+                [0] = "neither system calls (seccomp) nor paths (Landlock) are restricted",
+                [LINK_CONFINED_SYSCALLS] = "paths are not restricted: no Landlock",
+                [LINK_CONFINED_PATHS] = "system calls are not restricted: no seccomp",
+                [LINK_CONFINED_ALL] = "ok",
+        };
+        const char *before = s->confinement;
+
+        s->confinement = missing[confined & LINK_CONFINED_ALL];
+        if (confined != LINK_CONFINED_ALL && s->confinement != before)
+                journal_log(JOURNAL_BOARD_UNCONFINED, NULL, "Scripts are not confined as they should be: "
+                            "%s.", s->confinement);
+}
+
 static void on_message(void *userdata, const LinkMessage *m) {
         Supervisor *s = userdata;
 
         switch (m->type) {
         case LINK_HELLO:
+                on_confined(s, m->hello.confined);
                 supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_HELLO });
                 break;
         case LINK_STAGE:

@@ -67,6 +67,7 @@ typedef struct Supervisor {
         uid_t board_uid;
         gid_t board_gid;
 
+        const char *confinement;       /* of scripts: "ok", or what is missing; static */
         struct Recording *recording;   /* of the current reset, while it is not durable */
         BoardStage ended_stage;        /* whose end has been told */
         char *traceback;               /* of the life that runs */

@@ -4,10 +4,11 @@
  * anywhere, in the file exec-stamps of the flash directory.
  *
  *   exec-stamp PROGRAM [ARGUMENT...]
- *   exec-stamp                         becomes the mpyd-board beside it, without arguments
+ *   exec-stamp [--user=UID:GID]        becomes the mpyd-board beside it
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,12 +18,12 @@
 
 int main(int argc, char *argv[]) {
         char path[4096];
-        char *board[] = { (char *) "mpyd-board", NULL };
-        char **args = argc > 1 ? argv + 1 : board;
+        bool is_board = argc == 1 || (argc == 2 && argv[1][0] == '-');
+        char **args = is_board ? argv : argv + 1;
         struct timespec t;
         int fd = STDERR_FILENO;
 
-        if (argc > 1)
+        if (!is_board)
                 (void) snprintf(path, sizeof path, "%s", argv[1]);
         else {
                 ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "mpyd-board");

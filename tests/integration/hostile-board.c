@@ -3,6 +3,7 @@
  * takes mpyd-board's place (mpyd --board) to show that no board can hurt the supervisor. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "board/confine.h"
 #include "mpyd/board-link.h"
 #include "mpyd/retained.h"
 
@@ -127,7 +129,7 @@ static void mode_over_long(void) {
 
 static void mode_version(void) {
         unsigned char buf[LINK_MESSAGE_MAX];
-        int n = link_encode(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION } }, buf,
+        int n = link_encode(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION, LINK_CONFINED_ALL } }, buf,
                             sizeof buf);
 
         buf[2] = 99;
@@ -216,7 +218,7 @@ static void mode_liar(void) {
                 });
         }
         for (unsigned i = 0; i < 10; i++)
-                send_message(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION } });
+                send_message(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION, LINK_CONFINED_ALL } });
         say("a line\nsecond line \x1b[31m \xff");
         say("lies are told");
         hang();
@@ -224,20 +226,22 @@ static void mode_liar(void) {
 
 /* ---- floods ---- */
 
+static void *flood_console(void *arg) {
+        for (;;)
+                if (write(BOARD_FD_CONSOLE_OUT, arg, 4000) < 0)
+                        _exit(0);
+}
+
 static void mode_flood(void) {
         static char text[4000];
-        pid_t child;
+        pthread_t thread;
 
         memset(text, 'x', sizeof text);
         boot();
-        child = fork();
-        for (;;) {
-                if (child == 0) {
-                        if (write(BOARD_FD_CONSOLE_OUT, text, sizeof text) < 0 || getppid() == 1)
-                                _exit(0);
-                } else
-                        say("flood");
-        }
+        if (pthread_create(&thread, NULL, flood_console, text) != 0)
+                abort();
+        for (;;)
+                say("flood");
 }
 
 /* ---- the retained page ---- */
@@ -392,9 +396,28 @@ static const struct {
         { "watchdog-range", mode_watchdog_range },
 };
 
-int main(void) {
+/* As a board does: what is hostile comes with a script, into a process that is confined. */
+static bool give_up_rights(int argc, char *argv[]) {
+        ConfineSpec spec = {
+                .change_user = argc == 2,
+                .supervisor = getppid(),
+                .flash_fd = BOARD_FD_FLASH,
+        };
+        Confinement c;
+        const char *what;
+
+        if (argc > 2 || (argc == 2 && confine_parse_user(argv[1], &spec.uid, &spec.gid) < 0))
+                return false;
+        return confine(&spec, &c, &what) == 0;
+}
+
+int main(int argc, char *argv[]) {
         char name[64] = "";
-        int fd = openat(BOARD_FD_FLASH, "mode", O_RDONLY | O_CLOEXEC);
+        int fd;
+
+        if (!give_up_rights(argc, argv))
+                return 102;
+        fd = openat(BOARD_FD_FLASH, "mode", O_RDONLY | O_CLOEXEC);
 
         if (fd < 0 || read(fd, name, sizeof name - 1) < 0)
                 return 100;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stands in for mpyd-board where a test wants to see how a board is started and what becomes of what it
- * does. It obeys words that come by its console: one a line, as it has neither arguments nor
- * environment. */
+ * does. It obeys words that come by its console, one a line, and reports the argument that it was given.
+ * It keeps its rights: what a board gives up is test-board-confine's. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include "util/macros.h"
 
 extern char **environ;
+static const char *argument;
 
 static void report_fds(void) {
         DIR *d = opendir("/proc/self/fd");
@@ -66,6 +67,7 @@ static void report(void) {
         mode_t old = umask(0);
 
         report_fds();
+        dprintf(BOARD_FD_CONSOLE_OUT, "argument %s\n", argument ?: "none");
         dprintf(BOARD_FD_CONSOLE_OUT, "types ");
         for (int fd = 0; fd < BOARD_FD_MAX; fd++)
                 if (fd != STDERR_FILENO)
@@ -140,7 +142,7 @@ static void obey(const char *word) {
         if (strcmp(word, "report") == 0)
                 report();
         else if (strcmp(word, "hello") == 0)
-                send_message(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION } });
+                send_message(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION, LINK_CONFINED_ALL } });
         else if (strncmp(word, "logs ", 5) == 0)
                 send_logs((unsigned) atoi(word + 5));
         else if (strcmp(word, "flood") == 0)
@@ -166,10 +168,11 @@ static void obey(const char *word) {
         dprintf(BOARD_FD_CONSOLE_OUT, "done %s\n", word);
 }
 
-int main(void) {
+int main(int argc, char *argv[]) {
         char word[64];
         size_t n = 0;
 
+        argument = argc == 2 ? argv[1] : argc > 2 ? "more than one" : NULL;
         for (;;) {
                 ssize_t r = read(BOARD_FD_CONSOLE_IN, word + n, 1);
 

@@ -18,6 +18,9 @@ import pytest
 
 BOARD = os.environ["MPYD_BOARD"]
 MPY_CROSS = os.environ["MPYD_MPY_CROSS"]
+# Root's board becomes another user; root's own it refuses to be.
+USER = 65534 if os.geteuid() == 0 else None
+ARGUMENTS = [f"--user={USER}:{USER}"] if USER else []
 SLOW = 5 if "ASAN_OPTIONS" in os.environ else 1
 
 HEADER = struct.Struct("<HHHHII")
@@ -47,7 +50,7 @@ class Life:
             os.closerange(8, 256)
 
         environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
-        self.process = subprocess.Popen([BOARD], env=environment, close_fds=False,
+        self.process = subprocess.Popen([BOARD, *ARGUMENTS], env=environment, close_fds=False,
                                         preexec_fn=lay_out, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL)
         link.close()
@@ -248,6 +251,8 @@ def board(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         flash.mkdir(exist_ok=True)
+        for path in [flash, *flash.rglob("*")] if USER else []:
+            os.chown(path, USER, USER)
         made.append(Board(flash, **options))
         return made[-1]
 

@@ -16,7 +16,7 @@
 static const char traceback[] = "Traceback (most recent call last):\n  File \"main.py\", line 1\n";
 
 static const LinkMessage samples[] = {
-        { .type = LINK_HELLO, .seq = 0, .hello = { .version = LINK_VERSION } },
+        { .type = LINK_HELLO, .seq = 0, .hello = { LINK_VERSION, LINK_CONFINED_ALL } },
         { .type = LINK_STAGE, .seq = 1, .stage = { BOARD_STAGE_MAIN, UINT64_MAX } },
         { .type = LINK_STAGE_END,
           .seq = 0xfffffffe,
@@ -55,6 +55,7 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
         switch (a->type) {
         case LINK_HELLO:
                 assert_int_equal(a->hello.version, b->hello.version);
+                assert_int_equal(a->hello.confined, b->hello.confined);
                 break;
         case LINK_STAGE:
                 assert_int_equal(a->stage.stage, b->stage.stage);
@@ -183,7 +184,7 @@ static void test_wrong_payload_size(void **state) {
                 LinkType type;
                 size_t min, max;
         } types[] = {
-                { LINK_HELLO, 4, 4 },       { LINK_STAGE, 16, 16 },
+                { LINK_HELLO, 8, 8 },       { LINK_STAGE, 16, 16 },
                 { LINK_STAGE_END, 16, LINK_PAYLOAD_MAX },
                 { LINK_RESET, 24, 24 },     { LINK_UNREAD_INPUT, 0, LINK_PAYLOAD_MAX },
                 { LINK_LOG, 1, LINK_PAYLOAD_MAX }, { LINK_BOOT, 48, 48 },
@@ -258,12 +259,13 @@ static void test_hello_version(void **state) {
 
 /* Each field that has few values, at each of its edges, in both directions. */
 static void test_ranges(void **state) {
-        enum { STAGE = 1, STAGE_END = 2, RESET = 4, LOG = 8, BOOT = 10, SET = 14, WARNING = 17 };
+        enum { HELLO, STAGE, STAGE_END, RESET = 4, LOG = 8, BOOT = 10, SET = 14, WARNING = 17 };
         static const struct {
                 size_t sample;
                 size_t offset;     /* in the payload */
                 uint32_t valid[2]; /* from, to */
         } fields[] = {
+                { HELLO, 4, { 0, LINK_CONFINED_ALL } },
                 { STAGE, 0, { 0, BOARD_STAGE_MAX - 1 } },
                 { STAGE, 4, { 0, 0 } },
                 { STAGE_END, 0, { 0, BOARD_STAGE_MAX - 1 } },
