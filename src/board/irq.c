@@ -18,6 +18,7 @@ static struct {
         int character;      /* interrupts user code; -1: none does */
         bool user_code;     /* pyexec runs a script or a line */
         bool arm_early;
+        bool early;         /* an order to interrupt came with arm_early, before user code ran */
         bool masked;        /* machine.disable_irq() */
         bool deferred;      /* a KeyboardInterrupt waits for enable_irq() */
         bool stop_wanted;
@@ -66,7 +67,10 @@ void irq_interrupt_locked(void) {
 
 void irq_interrupt(void) {
         irq_lock();
-        irq_interrupt_locked();
+        if (irq.user_code)
+                irq_interrupt_locked();
+        else
+                irq.early = irq.arm_early;
         irq_unlock();
 }
 
@@ -107,8 +111,9 @@ void mp_hal_set_interrupt_char(int c) {
         irq_lock();
         irq.user_code = c >= 0;
         irq.character = c;
-        if (irq.user_code && irq.arm_early && input_take_char_locked(c))
+        if (irq.user_code && irq.arm_early && (input_take_char_locked(c) || irq.early))
                 irq_interrupt_locked();
+        irq.early = false;
         if (irq.user_code && irq.stop_wanted && !irq.finalising)
                 irq_interrupt_locked(); /* it came while the script was compiled */
         irq_unlock();
@@ -126,6 +131,7 @@ void irq_set_char(int c) {
 void irq_arm_early(bool early) {
         irq_lock();
         irq.arm_early = early;
+        irq.early = false;
         irq_unlock();
 }
 

@@ -111,11 +111,11 @@ static StageResult leave_result(void) {
 static StageResult stage_run(BoardStage stage, void (*f)(void *arg), Script *script) {
         StageResult result = STAGE_RESULT_EXCEPTION;
 
+        irq_arm_early(true); /* who reads that the stage begins may interrupt it at once */
         stage_begin(stage);
         last_exec.result = STAGE_RESULT_OK;
         last_exec.text_size = 0;
         traceback_enable(true);
-        irq_arm_early(true);
         switch (vm_call(f, script)) {
         case VM_CALL_DONE:
                 result = script && script->missing ? STAGE_RESULT_MISSING : last_exec.result;

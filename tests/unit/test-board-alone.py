@@ -457,6 +457,18 @@ def test_interrupt_is_for_running_code_only(board):
     assert b.prompt() == b"1+1\r\n2\r\n>>> "
 
 
+def test_interrupt_at_the_very_beginning_of_a_stage(board):
+    """An operator who sees that main.py begins and interrupts it at once does so; each time."""
+    b = board({"main.py": "while True: pass"})
+    for n in range(1, 101):
+        b.wait(lambda: any(m[:2] == ("stage", "main.py") for m in b.messages), "main.py")
+        b.send(INTERRUPT)
+        assert b.result_of("main.py")[2] == "interrupted", n
+        b.prompt()
+        b.messages.clear()
+        b.write(b"\x04")  # and again
+
+
 def test_masked_interrupts_wait(board):
     b = board().raw()
     b.begin("import machine, micropython, time\noff = machine.disable_irq()\n"
