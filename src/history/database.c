@@ -52,6 +52,15 @@ static int io_error(Database *d, int extended) {
         return -EIO;
 }
 
+/* Our rows have a few kilobytes. If so much more can be had, it was a damaged row that asked for more
+ * than there is. */
+static bool memory_is_there(void) {
+        void *p = sqlite3_malloc(1024 * 1024);
+
+        sqlite3_free(p);
+        return p;
+}
+
 int database_error(Database *d, int sqlite_rc) {
         int extended = sqlite3_extended_errcode(d->db);
         const char *text = sqlite3_errmsg(d->db);
@@ -90,7 +99,7 @@ int database_error(Database *d, int sqlite_rc) {
         case SQLITE_PROTOCOL:
                 return -EBUSY;
         case SQLITE_NOMEM:
-                return -ENOMEM;
+                return memory_is_there() ? -EBADMSG : -ENOMEM;
         case SQLITE_INTERRUPT:
                 return -ECANCELED;
         case SQLITE_CANTOPEN:

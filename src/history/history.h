@@ -32,6 +32,7 @@ typedef struct HistoryReset {
         int signal;              /* that killed it, 0 when none did */
         uint64_t uptime_usec;    /* from its start to its end, CLOCK_BOOTTIME */
         char *traceback;         /* last uncaught exception of that life, or NULL */
+        char *evidence;          /* why that cause: the JSON array of host/evidence.h, or NULL */
 
         char boot_id[33];        /* of the host, 32 hex digits */
         uint64_t realtime_usec;  /* wall clock, for people only */

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <sys/timex.h>
 #include <time.h>
 
@@ -53,6 +54,23 @@ int record_copy_traceback(const char *s, char **ret) {
         copy = strndup(fit, n);
         if (!copy)
                 return -ENOMEM;
+        *ret = copy;
+        return 0;
+}
+
+int record_copy_evidence(const char *s, char **ret) {
+        json_t *j = s && strnlen(s, HISTORY_EVIDENCE_MAX + 1) <= HISTORY_EVIDENCE_MAX
+                            ? json_loads(s, 0, NULL)
+                            : NULL;
+        bool good = json_is_array(j) && json_array_size(j) > 0;
+        char *copy = NULL;
+
+        json_decref(j);
+        if (good) {
+                copy = strdup(s);
+                if (!copy)
+                        return -ENOMEM;
+        }
         *ret = copy;
         return 0;
 }
@@ -116,6 +134,7 @@ void record_read_boot_id(char ret[static 33]) {
 void history_reset_done(HistoryReset *r) {
         free(r->detail);
         free(r->traceback);
+        free(r->evidence);
         *r = (HistoryReset) {};
 }
 
@@ -123,10 +142,12 @@ int history_reset_copy(const HistoryReset *r, HistoryReset *ret) {
         HistoryReset copy = *r;
         int q;
 
-        copy.detail = copy.traceback = NULL;
+        copy.detail = copy.traceback = copy.evidence = NULL;
         q = record_copy_detail(r->detail, &copy.detail);
         if (q >= 0)
                 q = record_copy_traceback(r->traceback, &copy.traceback);
+        if (q >= 0)
+                q = record_copy_evidence(r->evidence, &copy.evidence);
         if (q < 0) {
                 history_reset_done(&copy);
                 return q;

@@ -6,6 +6,7 @@
 
 #define HISTORY_DETAIL_MAX 500u     /* bytes */
 #define HISTORY_TRACEBACK_MAX 4000u /* bytes; as LINK_TEXT_MAX */
+#define HISTORY_EVIDENCE_MAX 4000u  /* bytes */
 #define HISTORY_NAME_MAX 64u        /* bytes: events and counters */
 
 /* Valid UTF-8 without control characters, at most HISTORY_DETAIL_MAX bytes. NULL stays NULL. */
@@ -14,6 +15,9 @@ int record_copy_detail(const char *s, char **ret) _must_check_;
 /* The same for a traceback: newlines stay, and what is too long loses its middle (the last line
  * names the exception). */
 int record_copy_traceback(const char *s, char **ret) _must_check_;
+
+/* A JSON array of at most HISTORY_EVIDENCE_MAX bytes; anything else becomes NULL. */
+int record_copy_evidence(const char *s, char **ret) _must_check_;
 
 /* Lower-case letters, digits, single dashes, a letter first, at most HISTORY_NAME_MAX bytes. */
 bool record_name_valid(const char *s);

@@ -33,6 +33,10 @@ static json_t *u64_to_json(uint64_t v) {
         return json_integer((json_int_t) MIN(v, (uint64_t) INT64_MAX));
 }
 
+static json_t *evidence_to_json(const char *s) {
+        return (s ? json_loads(s, 0, NULL) : NULL) ?: json_null();
+}
+
 json_t *history_reset_to_json(const HistoryReset *r) {
         const struct {
                 const char *key;
@@ -55,6 +59,7 @@ json_t *history_reset_to_json(const HistoryReset *r) {
                 { "boottime_usec", u64_to_json(r->boottime_usec) },
                 { "late", json_boolean(r->late) },
                 { "repeats", u64_to_json(r->repeats) },
+                { "evidence", evidence_to_json(r->evidence) },
         };
         json_t *object = json_object();
         bool ok = object;
@@ -179,9 +184,25 @@ static int take_enums(const json_t *j, HistoryReset *ret) {
         return 0;
 }
 
+/* An array, as a text. */
+static int take_evidence(const json_t *j, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        const json_t *v = json_object_get(j, "evidence");
+        int r;
+
+        if (!v || json_is_null(v)) {
+                *ret = NULL;
+                return 0;
+        }
+        text = json_dumps(v, JSON_COMPACT);
+        r = record_copy_evidence(text, ret);
+        return r < 0 ? r : *ret ? 0 : -EINVAL;
+}
+
 int history_reset_from_json(const json_t *j, HistoryReset *ret) {
         const char *detail, *traceback, *boot_id;
         HistoryReset r = {};
+        int q;
 
         if (!json_is_object(j) || take_enums(j, &r) < 0 ||
             take_number(j, "id", 0, INT64_MAX, 0, &r.id) < 0 ||
@@ -199,6 +220,9 @@ int history_reset_from_json(const json_t *j, HistoryReset *ret) {
         if (boot_id && !record_boot_id_valid(boot_id))
                 return -EINVAL;
         (void) strcpy(r.boot_id, boot_id ?: "");
+        q = take_evidence(j, &r.evidence);
+        if (q < 0)
+                return q;
         if (free_and_strdup(&r.detail, detail) < 0 ||
             free_and_strdup(&r.traceback, traceback) < 0) {
                 history_reset_done(&r);

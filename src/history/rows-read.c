@@ -56,6 +56,8 @@ static int read_reset(sqlite3_stmt *s, HistoryReset *ret) {
         r.boottime_usec = column_u64(s, i++);
         r.late = sqlite3_column_int64(s, i++) != 0;
         r.repeats = column_u64(s, i++);
+        if (q >= 0)
+                q = record_copy_evidence(column_text(s, i), &r.evidence);
         if (q < 0 || r.id <= 0 || !record_reset_valid(&r)) {
                 history_reset_done(&r);
                 return q < 0 ? q : 0;
@@ -88,15 +90,19 @@ static int reset_list_grow(ResetList *l) {
 }
 
 int rows_query(Database *d, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n) {
-        static const char sql[] = "SELECT " SCHEMA_RESET_COLUMNS " FROM resets WHERE "
-                                  "id BETWEEN ?1 AND ?2 AND realtime_usec>=?3 ORDER BY id DESC";
+#define REST " FROM resets WHERE id BETWEEN ?1 AND ?2 AND realtime_usec>=?3 ORDER BY id DESC"
+        static const char sql[] = "SELECT " SCHEMA_RESET_COLUMNS REST;
+        static const char sql_1[] = "SELECT " SCHEMA_RESET_COLUMNS_1 REST;
+#undef REST
         _cleanup_(reset_list_done) ResetList list = {};
         _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
         size_t limit = MIN(MAX(q->limit, 1u), ROWS_QUERY_MAX);
-        int64_t last = q->before_id > 0 ? q->before_id - 1 : INT64_MAX;
+        int64_t last = q->before_id > 0 ? q->before_id - 1 : INT64_MAX, version;
         int r;
 
-        r = database_prepare(d, sql, &s);
+        r = database_read_int(d, "PRAGMA user_version", &version);
+        if (r >= 0)
+                r = database_prepare(d, version == 1 ? sql_1 : sql, &s);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_int64(s, 1, q->id > 0 ? q->id : 1);

@@ -139,7 +139,7 @@ int rows_transfer(Database *memory, Database *disk, int64_t *ret_shift) {
                 r = copy_rows(memory, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets ORDER BY id",
                               disk,
                               "INSERT OR REPLACE INTO resets(" SCHEMA_RESET_COLUMNS
-                              ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                              ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                               shift);
         if (r >= 0)
                 r = copy_rows(

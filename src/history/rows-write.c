@@ -43,7 +43,7 @@ int rows_add_reset(Database *d, int64_t id_min, const HistoryReset *reset, int64
                 "INSERT INTO resets(" SCHEMA_RESET_COLUMNS ") VALUES(max(?1,"
                 "1+coalesce((SELECT seq FROM sqlite_sequence WHERE name='resets'),0),"
                 "1+coalesce((SELECT max(id) FROM resets),0)),"
-                "?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)";
+                "?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)";
         _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
         int i = 1, r;
 
@@ -65,6 +65,7 @@ int rows_add_reset(Database *d, int64_t id_min, const HistoryReset *reset, int64
                        reset->boottime_usec);
         (void) sqlite3_bind_int(s, i++, reset->late);
         bind_u64(s, i++, reset->repeats);
+        bind_text(s, i++, reset->evidence);
         r = database_step(d, s);
         if (r < 0)
                 return r;

@@ -103,7 +103,14 @@ static int step_0_to_1(Database *d) {
         return 0;
 }
 
-static const SchemaStep steps[] = { step_0_to_1 };
+/* Why a reset was taken for what it was. */
+static int step_1_to_2(Database *d) {
+        int r = has_column(d, "resets", "evidence");
+
+        return r != 0 ? MIN(r, 0) : database_exec(d, "ALTER TABLE resets ADD COLUMN evidence TEXT");
+}
+
+static const SchemaStep steps[] = { step_0_to_1, step_1_to_2 };
 static_assert(ELEMENTSOF(steps) == SCHEMA_VERSION, "a step for each version");
 
 static int migrate_in_transaction(Database *d, const SchemaStep way[], unsigned from, unsigned to) {

@@ -29,7 +29,7 @@ static void remember(Storm *s, const HistoryReset *r) {
         }
         s->last = *r;
         s->last.detail = detail;
-        s->last.traceback = NULL;
+        s->last.traceback = s->last.evidence = NULL;
 }
 
 StormVerdict storm_feed(Storm *s, const HistoryReset *r) {

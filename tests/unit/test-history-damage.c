@@ -417,6 +417,7 @@ static void test_older_version_is_migrated(void **state) {
         assert_true(r[2].realtime_usec == UINT64_C(1700000000000000));
         assert_int_equal(r[2].exit_status, -1);
         assert_null(r[2].traceback);
+        assert_null(r[2].evidence);
         (void) history_resets_free(r, 3);
         assert_int_equal(history_read_events_offline(f->path, 10, &events, &n), 0);
         assert_int_equal(n, 1);
@@ -451,25 +452,25 @@ static int64_t read_int(Database *d, const char *sql) {
 
 /* The way to versions to come: all or nothing. */
 static void test_migration_steps(void **state) {
-        static const SchemaStep failing[] = { step_keep, step_add_column, step_fail },
-                                good[] = { step_keep, step_add_column, step_keep };
+        static const SchemaStep failing[] = { step_keep, step_keep, step_add_column, step_fail },
+                                good[] = { step_keep, step_keep, step_add_column, step_keep };
         Fixture *f = *state;
         Database *d;
 
         fixture_open(f);
         (void) fixture_add(f, 1);
         d = f->store.disk;
-        assert_int_equal(schema_migrate_with(d, failing, 3), -EBADMSG);
-        assert_int_equal(read_int(d, "PRAGMA user_version"), 1);
+        assert_int_equal(schema_migrate_with(d, failing, 4), -EBADMSG);
+        assert_int_equal(read_int(d, "PRAGMA user_version"), SCHEMA_VERSION);
         assert_int_equal(read_int(d, "SELECT count(*) FROM pragma_table_info('resets') WHERE "
                                      "name='colour'"),
                          0);
         (void) fixture_add(f, 2);
-        assert_int_equal(schema_migrate_with(d, good, 3), 0);
-        assert_int_equal(read_int(d, "PRAGMA user_version"), 3);
+        assert_int_equal(schema_migrate_with(d, good, 4), 0);
+        assert_int_equal(read_int(d, "PRAGMA user_version"), 4);
         assert_int_equal(read_int(d, "SELECT count(*) FROM resets WHERE colour='blue'"), 2);
-        assert_int_equal(schema_migrate_with(d, good, 3), 0);
-        assert_int_equal(schema_migrate_with(d, good, 2), -EPROTONOSUPPORT);
+        assert_int_equal(schema_migrate_with(d, good, 4), 0);
+        assert_int_equal(schema_migrate_with(d, good, 3), -EPROTONOSUPPORT);
         assert_int_equal(schema_migrate(d), -EPROTONOSUPPORT);
 }
 
@@ -482,7 +483,7 @@ static void test_newer_version_is_left_alone(void **state) {
         fixture_open(f);
         (void) fixture_add(f, 1);
         fixture_close(f);
-        run_sql(f->path, "PRAGMA user_version=2");
+        run_sql(f->path, "PRAGMA user_version=99");
         before = file_read(f->path, &size);
         fixture_open(f);
         assert_int_equal(f->n_warnings, 1);

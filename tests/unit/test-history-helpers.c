@@ -105,6 +105,7 @@ HistoryReset reset_make(unsigned n) {
                 .traceback = (char *) "Traceback (most recent call last):\n  File \"main.py\", "
                                       "line 1, in "
                                       "<module>\nValueError: no\n",
+                .evidence = (char *) "[{\"finding\":\"asked\"}]",
                 .boot_id = "0123456789abcdef0123456789abcdef",
                 .realtime_usec = UINT64_C(1700000000000000) + n * UINT64_C(1000000),
                 .clock_synced = true,
@@ -119,7 +120,8 @@ bool reset_is(const HistoryReset *r, unsigned n) {
                r->run_reason == e.run_reason && r->detail && streq(r->detail, e.detail) &&
                r->stage == e.stage && r->exit_status == e.exit_status && r->signal == e.signal &&
                r->uptime_usec == e.uptime_usec && r->traceback &&
-               streq(r->traceback, e.traceback) && streq(r->boot_id, e.boot_id) &&
+               streq(r->traceback, e.traceback) && r->evidence && streq(r->evidence, e.evidence) &&
+               streq(r->boot_id, e.boot_id) &&
                r->realtime_usec == e.realtime_usec && r->clock_synced == e.clock_synced &&
                r->boottime_usec == e.boottime_usec;
 }

@@ -245,7 +245,7 @@ static void test_errors(void **state) {
         stop_daemon(start_daemon(false), 0);
         assert_int_equal(chmod(dir, 0755), 0);
         run_unprivileged(geteuid() == 0 ? read_without_rights : read_all, NULL);
-        run_sql(path, "PRAGMA user_version=2");
+        run_sql(path, "PRAGMA user_version=99");
         assert_int_equal(read_error(path), -EPROTONOSUPPORT);
         free(garbage);
         free(other);
@@ -253,10 +253,23 @@ static void test_errors(void **state) {
         free(empty);
 }
 
+/* mpyctl is newer than the daemon that wrote last. */
+static void test_older_version_is_read(void **state) {
+        HistoryReset *r;
+
+        stop_daemon(start_daemon(false), 0);
+        run_sql(path, "ALTER TABLE resets DROP COLUMN evidence; PRAGMA user_version=1");
+        assert_true(offline_resets(path, &r) == N_ROWS);
+        assert_non_null(r[0].detail);
+        assert_null(r[0].evidence);
+        (void) history_resets_free(r, N_ROWS);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         static const struct CMUnitTest tests[] = {
                 TEST(test_daemon_lives),
+                TEST(test_older_version_is_read),
                 TEST(test_daemon_ended),
                 TEST(test_daemon_was_killed),
                 TEST(test_log_in_a_readonly_directory),

@@ -72,6 +72,29 @@ static void test_copy_of_garbage(void **state) {
         assert_null(copy);
 }
 
+/* Nothing but a bounded JSON array with something in it. */
+static void test_copy_of_evidence(void **state) {
+        _cleanup_free_ char *big = malloc(HISTORY_EVIDENCE_MAX + 2);
+        static const char *const bad[] = { "", "[", "{}", "[]", "null", "[1] x", "\"text\"", "[\"\xff\"]" };
+        char *copy;
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                assert_int_equal(record_copy_evidence(bad[i], &copy), 0);
+                assert_null(copy);
+        }
+        assert_int_equal(record_copy_evidence(NULL, &copy), 0);
+        assert_null(copy);
+        memset(big, ' ', HISTORY_EVIDENCE_MAX + 1);
+        memcpy(big, "[1]", 3);
+        big[HISTORY_EVIDENCE_MAX + 1] = '\0';
+        assert_int_equal(record_copy_evidence(big, &copy), 0);
+        assert_null(copy);
+        big[HISTORY_EVIDENCE_MAX] = '\0';
+        assert_int_equal(record_copy_evidence(big, &copy), 0);
+        assert_string_equal(copy, big);
+        free(copy);
+}
+
 static void test_names(void **state) {
         static const char *const good[] = { "a", "daemon-start", "x1-2", "history-set-aside" };
         static const char *const bad[] = { "",  "-a",  "a-",  "a--b",    "1a",
@@ -118,6 +141,7 @@ static void assert_resets_equal(const HistoryReset *a, const HistoryReset *b) {
         assert_true(!a->detail == !b->detail && (!a->detail || streq(a->detail, b->detail)));
         assert_true(!a->traceback == !b->traceback &&
                     (!a->traceback || streq(a->traceback, b->traceback)));
+        assert_true(!a->evidence == !b->evidence && (!a->evidence || streq(a->evidence, b->evidence)));
         assert_string_equal(a->boot_id, b->boot_id);
         assert_true(a->realtime_usec == b->realtime_usec);
         assert_int_equal(a->clock_synced, b->clock_synced);
@@ -185,7 +209,7 @@ static void test_json_form(void **state) {
         assert_true(json_is_null(json_object_get(j, "exit_status")));
         assert_true(json_is_null(json_object_get(j, "traceback")));
         assert_true(json_is_false(json_object_get(j, "late")));
-        assert_int_equal(json_object_size(j), 17);
+        assert_int_equal(json_object_size(j), 18);
         json_decref(j);
 }
 
@@ -207,7 +231,8 @@ static void test_json_refusals(void **state) {
                 "{\"exit_status\":-2}",    "{\"uptime_usec\":-1}",     "{\"repeats\":-1}",
                 "{\"late\":1}",            "{\"clock_synced\":\"no\"}", "{\"boot_id\":\"123\"}",
                 "{\"boot_id\":\"zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\"}",  "{\"detail\":{}}",
-                "{\"detail\":\"a\\u0000b\"}",
+                "{\"detail\":\"a\\u0000b\"}", "{\"evidence\":{}}", "{\"evidence\":[]}",
+                "{\"evidence\":\"text\"}",
         };
         HistoryReset r = reset_make(1), back = { .id = 77 };
         json_t *other;
@@ -250,6 +275,7 @@ int main(void) {
                 cmocka_unit_test(test_copy_bounds_texts),
                 cmocka_unit_test(test_copy_sanitises),
                 cmocka_unit_test(test_copy_of_garbage),
+                cmocka_unit_test(test_copy_of_evidence),
                 cmocka_unit_test(test_names),
                 cmocka_unit_test(test_stamp),
                 cmocka_unit_test(test_json_round_trip),
