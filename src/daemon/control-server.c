@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -138,14 +139,28 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return 0;
 }
 
+/* A script's process: by its user, or by its number where the user is our own. It may not fork, so that
+ * the number is always the board's, but it may have ended since it connected, and another one be the
+ * board: who has gone is nobody that we know. */
+static bool peer_is_script(const ControlServer *s, const struct ucred *cred) {
+        if (s->options.board_uid != (uid_t) -1)
+                return cred->uid == s->options.board_uid;
+        if (!s->backend.is_board || cred->uid != geteuid())
+                return false;
+        return s->backend.is_board(s->backend.userdata, cred->pid) ||
+               (kill(cred->pid, 0) < 0 && errno == ESRCH);
+}
+
 /* Root, ourselves, and the admin group; a script's process never, even if its user is in the group. */
 static bool peer_may_change(const ControlServer *s, int fd, const struct ucred *cred) {
         gid_t groups[256];
         socklen_t size = sizeof groups;
 
+        if (peer_is_script(s, cred))
+                return false;
         if (cred->uid == 0 || cred->uid == geteuid())
                 return true;
-        if (s->options.admin_gid == (gid_t) -1 || cred->uid == s->options.board_uid)
+        if (s->options.admin_gid == (gid_t) -1)
                 return false;
         if (cred->gid == s->options.admin_gid)
                 return true;

@@ -26,6 +26,8 @@ typedef struct ControlBackend {
         const char *(*console_holder)(void *userdata);
         int (*history)(void *userdata, const HistoryQuery *q, HistoryAnswer answer, void *answer_data);
         const LogRing *(*log)(void *userdata);
+        /* Whether pid is the process of the board; NULL: its user tells it apart. */
+        bool (*is_board)(void *userdata, pid_t pid);
         void *userdata;
 } ControlBackend;
 

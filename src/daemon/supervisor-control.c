@@ -49,6 +49,12 @@ static const LogRing *backend_log(void *userdata) {
         return &s->log;
 }
 
+static bool backend_is_board(void *userdata, pid_t pid) {
+        Supervisor *s = userdata;
+
+        return s->board && board_process_pid(s->board) == pid;
+}
+
 void supervisor_on_log(void *userdata, uint64_t realtime_usec, int level, bool script,
                        const char *ident, const char *message) {
         Supervisor *s = userdata;
@@ -71,6 +77,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .console_holder = backend_console_holder,
                 .history = backend_history,
                 .log = backend_log,
+                .is_board = backend_is_board,
                 .userdata = s,
         };
 }
