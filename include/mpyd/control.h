@@ -8,7 +8,9 @@
  *   Reset(s kind)                       "soft" or "hard" → ()         cause RESET_PIN for hard
  *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
  *   OpenConsole(s who, b take_over)     → (h)                         a stream socket on the REPL
- *   GetHistory(x id, t since_usec, x before_id, u limit) → (s)        JSON array of resets, newest first; 200 at most
+ *   GetHistory(x id, t since_usec, x before_id, u limit, s only) → (s) JSON array of records, newest first, 200 at most;
+ *                                       only "resets", "events", events of a name, or all ("")
+ *   GetTotals() → (s)                   JSON object: what was counted since the first record
  *   GetLog(u max)                       → a(tyss)                     realtime µs, priority, ident, text
  *   FollowLog()                         → ()                          Logged signals on this connection
  *

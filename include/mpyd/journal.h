@@ -21,6 +21,10 @@
         X(CRASH, "crash", LOG_WARNING, "7e91d18610f34d64b14dbacaa27efc01",                          \
           "MPYD_RESET_CAUSE MPYD_RESET_REASON MPYD_RESET_KIND MPYD_RUN_REASON MPYD_RESET_DETAIL "   \
           "MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")                               \
+        X(BOARD_STOP, "board-stop", LOG_NOTICE, "ab0d18fc79654d05b21657b030aec9b5",                 \
+          "MPYD_RESET_DETAIL MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")             \
+        X(DEEP_SLEEP, "deep-sleep", LOG_NOTICE, "23c56a070cc64085859d76204c7570e4",                 \
+          "MPYD_RESET_DETAIL MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")             \
         X(EXCEPTION, "exception", LOG_WARNING, "0feeaf751c5648da807798e3727f5396",                  \
           "MPYD_STAGE MPYD_TRACEBACK")                                                              \
         X(PROGRAM_ABORTED, "program-aborted", LOG_NOTICE, "492bbae67d764e9894de26ee97d2e585",       \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages of resets over the control bus or out of the database file. */
+/* Pages of records over the control bus or out of the database file. */
 #include "ctl/history-source.h"
 
 #include <jansson.h>
@@ -31,9 +31,9 @@ const char *reset_cause_words(ResetCause cause) {
 }
 
 /* One page. from_json takes over what it can; a row that does not parse fails the page. */
-static int parse_page(const char *text, HistoryReset **ret, size_t *ret_n) {
+static int parse_page(const char *text, HistoryRecord **ret, size_t *ret_n) {
         json_t *array = json_loads(text, 0, NULL);
-        HistoryReset *resets;
+        HistoryRecord *resets;
         size_t n;
         int r = 0;
 
@@ -46,14 +46,14 @@ static int parse_page(const char *text, HistoryReset **ret, size_t *ret_n) {
         if (!resets)
                 r = -ENOMEM;
         for (size_t i = 0; i < n && r >= 0; i++) {
-                r = history_reset_from_json(json_array_get(array, i), &resets[i]);
+                r = history_record_from_json(json_array_get(array, i), &resets[i]);
                 if (r < 0)
                         n = i;
         }
         json_decref(array);
         if (r < 0) {
                 if (resets)
-                        history_resets_free(resets, n);
+                        history_records_free(resets, n);
                 return r;
         }
         *ret = resets;
@@ -61,7 +61,7 @@ static int parse_page(const char *text, HistoryReset **ret, size_t *ret_n) {
         return 0;
 }
 
-static int read_page(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryReset **ret,
+static int read_page(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryRecord **ret,
                      size_t *ret_n, sd_bus_error *e) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *text;
@@ -74,38 +74,38 @@ static int read_page(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryRe
                         return -ENOMEM;
                 return history_read_offline(path, q, ret, ret_n);
         }
-        r = bus_call(bus, "GetHistory", e, &reply, "xtxu", q->id, q->since_usec, q->before_id,
-                     (uint32_t) q->limit);
+        r = bus_call(bus, "GetHistory", e, &reply, "xtxus", q->id, q->since_usec, q->before_id,
+                     (uint32_t) q->limit, q->only);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);
         return r < 0 ? r : parse_page(text, ret, ret_n);
 }
 
 /* Appends page to *all; the page's array is freed, what its rows own moves. */
-static int append_page(HistoryReset **all, size_t *n_all, HistoryReset *page, size_t n) {
-        HistoryReset *bigger = reallocarray(*all, *n_all + n + 1, sizeof(*bigger));
+static int append_page(HistoryRecord **all, size_t *n_all, HistoryRecord *page, size_t n) {
+        HistoryRecord *bigger = reallocarray(*all, *n_all + n + 1, sizeof(*bigger));
 
         if (!bigger) {
-                history_resets_free(page, n);
+                history_records_free(page, n);
                 return -ENOMEM;
         }
         if (n > 0)
                 memcpy(bigger + *n_all, page, n * sizeof(*page));
-        history_resets_free(page, 0);
+        history_records_free(page, 0);
         *all = bigger;
         *n_all += n;
         return 0;
 }
 
-static int read_all(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryReset **ret,
+static int read_all(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryRecord **ret,
                     size_t *ret_n, sd_bus_error *e) {
-        HistoryReset *all = NULL;
+        HistoryRecord *all = NULL;
         HistoryQuery page = *q;
         size_t n_all = 0;
         int r = 0;
 
         while (n_all < q->limit) {
-                HistoryReset *resets = NULL;
+                HistoryRecord *resets = NULL;
                 size_t n = 0;
 
                 page.limit = MIN(q->limit - (unsigned) n_all, PAGE);
@@ -118,7 +118,7 @@ static int read_all(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryRes
         }
         if (r < 0) {
                 if (all)
-                        history_resets_free(all, n_all);
+                        history_records_free(all, n_all);
                 return r;
         }
         *ret = all;
@@ -126,7 +126,7 @@ static int read_all(const Ctl *c, sd_bus *bus, const HistoryQuery *q, HistoryRes
         return 0;
 }
 
-int history_fetch_offline(const Ctl *c, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n) {
+int history_fetch_offline(const Ctl *c, const HistoryQuery *q, HistoryRecord **ret, size_t *ret_n) {
         return read_all(c, NULL, q, ret, ret_n, NULL);
 }
 
@@ -146,7 +146,7 @@ static int explain_offline(const Ctl *c, int r) {
         return CTL_EXIT_FAILURE;
 }
 
-int history_fetch(const Ctl *c, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n,
+int history_fetch(const Ctl *c, const HistoryQuery *q, HistoryRecord **ret, size_t *ret_n,
                   bool *ret_live) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
@@ -160,4 +160,46 @@ int history_fetch(const Ctl *c, const HistoryQuery *q, HistoryReset **ret, size_
         if (r >= 0)
                 return CTL_EXIT_OK;
         return *ret_live ? bus_explain(c, r, &e, "read the history") : explain_offline(c, r);
+}
+
+int history_fetch_totals_live(sd_bus *bus, HistoryTotals *ret, sd_bus_error *e) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *j = NULL;
+        const char *text;
+        int r;
+
+        r = sd_bus_call_method(bus, CONTROL_SERVICE, CONTROL_PATH, CONTROL_INTERFACE, "GetTotals", e,
+                               &reply, NULL);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &text);
+        if (r < 0)
+                return r;
+        j = json_loads(text, 0, NULL);
+        r = j ? history_totals_from_json(j, ret) : -EBADMSG;
+        json_decref(j);
+        return r;
+}
+
+int history_fetch_totals_offline(const Ctl *c, HistoryTotals *ret) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", c->state_dir, CONTROL_HISTORY_FILE) < 0)
+                return -ENOMEM;
+        return history_read_totals_offline(path, ret);
+}
+
+int history_fetch_totals(const Ctl *c, HistoryTotals *ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = bus_connect(c, &bus);
+        if (r >= 0) {
+                r = history_fetch_totals_live(bus, ret, &e);
+                return r < 0 ? bus_explain(c, r, &e, "read the totals") : CTL_EXIT_OK;
+        }
+        if (!bus_is_absent(r))
+                return bus_explain(c, r, NULL, "talk to mpyd");
+        r = history_fetch_totals_offline(c, ret);
+        return r < 0 ? explain_offline(c, r) : CTL_EXIT_OK;
 }

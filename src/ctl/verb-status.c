@@ -9,6 +9,7 @@
 #include "ctl/history-source.h"
 #include "ctl/style.h"
 #include "ctl/text.h"
+#include "ctl/totals.h"
 #include "mpyd/control.h"
 #include "util/parse.h"
 
@@ -227,7 +228,15 @@ static void print_config_warnings(const json_t *p) {
                 print_next_step("correct it, then: systemctl restart mpyd");
 }
 
-static void print_live(const json_t *p) {
+static void print_totals(const HistoryTotals *t) {
+        char line[512];
+
+        print_field("In all", STYLE_NONE,
+                    t ? totals_sentence(t, line, sizeof(line))
+                      : "not known yet: the disk does not answer");
+}
+
+static void print_live(const json_t *p, const HistoryTotals *totals) {
         const char *history = property_string(p, "history_state");
         const char *confinement = property_string(p, "confinement");
         const char *traceback = property_string(p, "last_traceback");
@@ -238,6 +247,7 @@ static void print_live(const json_t *p) {
         print_board(p);
         print_last_reset(p);
         print_counters(p);
+        print_totals(totals);
         print_watchdogs(p);
         print_console(p);
         print_field("History", streq(history, "ok") ? STYLE_NONE : STYLE_YELLOW, history);
@@ -252,25 +262,37 @@ static void print_live(const json_t *p) {
                 print_block("Last error", traceback);
 }
 
+/* NULL when they are not known yet: the database is still being opened. */
+static HistoryTotals *fetch_totals(sd_bus *bus) {
+        _cleanup_free_ HistoryTotals *t = calloc(1, sizeof(*t));
+
+        return t && history_fetch_totals_live(bus, t, NULL) >= 0 ? TAKE_PTR(t) : NULL;
+}
+
 static int status_live(const Ctl *c, sd_bus *bus) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_free_ HistoryTotals *totals = NULL;
         json_t *p = NULL;
         int r;
 
         r = bus_get_properties(bus, &p, &e);
         if (r < 0)
                 return bus_explain(c, r, &e, "read the board's state");
+        totals = fetch_totals(bus);
         if (c->json) {
+                json_object_set_new(p, "totals",
+                                    totals ? history_totals_to_json(totals) : json_null());
                 json_object_set_new(p, "running", json_true());
                 json_dumpf(p, stdout, JSON_INDENT(2));
                 fputc('\n', stdout);
         } else
-                print_live(p);
+                print_live(p, totals);
         json_decref(p);
         return CTL_EXIT_OK;
 }
 
-static void print_offline(const Ctl *c, const HistoryReset *last, int error) {
+static void print_offline(const Ctl *c, const HistoryRecord *last, const HistoryTotals *totals,
+                          int error) {
         char when[TIMESTAMP_MAX], line[512];
 
         printf("%s%s mpyd is not running%s\n", style_on(stdout, STYLE_DIM), glyph(GLYPH_DOT),
@@ -288,6 +310,7 @@ static void print_offline(const Ctl *c, const HistoryReset *last, int error) {
                                 last->detail ? last->detail : "nothing more is known");
                 print_field("Last reset", STYLE_NONE, line);
                 print_next_step("all of them: mpyctl history");
+                print_totals(totals);
                 if (last->traceback)
                         print_block("Last error", last->traceback);
                 return;
@@ -304,26 +327,33 @@ static void print_offline(const Ctl *c, const HistoryReset *last, int error) {
 }
 
 static int status_offline(const Ctl *c) {
-        HistoryQuery q = { .limit = 1 };
-        HistoryReset *resets = NULL;
+        HistoryQuery q = { .limit = 1, .only = HISTORY_ONLY_RESETS };
+        _cleanup_free_ HistoryTotals *totals = calloc(1, sizeof(*totals));
+        HistoryRecord *resets = NULL;
         size_t n = 0;
         int r;
 
         r = history_fetch_offline(c, &q, &resets, &n);
+        if (totals && history_fetch_totals_offline(c, totals) < 0) {
+                free(totals);
+                totals = NULL;
+        }
         if (c->json) {
                 json_t *o = json_object();
 
                 json_object_set_new(o, "running", json_false());
                 json_object_set_new(o, "state_dir", json_string(c->state_dir));
                 json_object_set_new(o, "last_reset_record",
-                                    n > 0 ? history_reset_to_json(&resets[0]) : json_null());
+                                    n > 0 ? history_record_to_json(&resets[0]) : json_null());
+                json_object_set_new(o, "totals",
+                                    totals ? history_totals_to_json(totals) : json_null());
                 json_dumpf(o, stdout, JSON_INDENT(2));
                 fputc('\n', stdout);
                 json_decref(o);
         } else
-                print_offline(c, n > 0 ? &resets[0] : NULL, r);
+                print_offline(c, n > 0 ? &resets[0] : NULL, totals, r);
         if (resets)
-                history_resets_free(resets, n);
+                history_records_free(resets, n);
         return CTL_EXIT_NOT_RUNNING;
 }
 

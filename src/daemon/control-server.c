@@ -290,15 +290,11 @@ static void query_free(Query *q) {
         free(q);
 }
 
-static void on_history(void *userdata, int r, HistoryReset *resets, size_t n) {
-        Query *q = userdata;
-        json_t *array = json_array();
+/* Answers with j (consumed; NULL: out of memory), unless r says that there is nothing. */
+static void query_answer(Query *q, int r, json_t *j) {
         char *text = NULL;
 
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                if (json_array_append_new(array, history_reset_to_json(&resets[i])) < 0)
-                        r = -ENOMEM;
-        if (r >= 0 && !(text = json_dumps(array, JSON_COMPACT)))
+        if (r >= 0 && !(text = j ? json_dumps(j, JSON_COMPACT) : NULL))
                 r = -ENOMEM;
         if (text && !q->peer->gone)
                 peer_owed(q->peer, strlen(text));
@@ -307,34 +303,77 @@ static void on_history(void *userdata, int r, HistoryReset *resets, size_t n) {
         else
                 (void) sd_bus_reply_method_return(q->call, "s", text);
         free(text);
-        json_decref(array);
-        (void) history_resets_free(resets, n);
+        json_decref(j);
         query_free(q);
+}
+
+static void on_history(void *userdata, int r, HistoryRecord *records, size_t n) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (json_array_append_new(array, history_record_to_json(&records[i])) < 0)
+                        r = -ENOMEM;
+        (void) history_records_free(records, n);
+        query_answer(userdata, r, array);
+}
+
+static int query_begin(Peer *p, sd_bus_message *m, Query **ret, sd_bus_error *error) {
+        if (p->n_queries >= QUERIES_MAX)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "too many questions at once; wait for the answers");
+        *ret = query_new(p, m);
+        return *ret ? 0 : -ENOMEM;
 }
 
 static int method_get_history(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
         HistoryQuery what = {};
+        const char *only;
         uint32_t limit;
-        Query *q;
+        Query *q = NULL;
         int r;
 
-        r = sd_bus_message_read(m, "xtxu", &what.id, &what.since_usec, &what.before_id, &limit);
+        r = sd_bus_message_read(m, "xtxus", &what.id, &what.since_usec, &what.before_id, &limit,
+                                &only);
         if (r < 0)
                 return r;
-        if (p->n_queries >= QUERIES_MAX)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "too many questions at once; wait for the answers");
+        if (strlen(only) >= sizeof what.only)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "no event has so long a name");
+        (void) strcpy(what.only, only);
         what.limit = MIN(limit, ANSWER_ROWS_MAX);
-        q = query_new(p, m);
-        if (!q)
-                return -ENOMEM;
+        r = query_begin(p, m, &q, error);
+        if (r < 0)
+                return r;
         r = p->server->backend.history(p->server->backend.userdata, &what, on_history, q);
         if (r < 0) {
                 query_free(q);
                 return r;
         }
         return 1;
+}
+
+static int method_get_totals(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_free_ HistoryTotals *t = calloc(1, sizeof *t);
+        Peer *p = userdata;
+        char *text = NULL;
+        json_t *j;
+        int r;
+
+        if (!t)
+                return -ENOMEM;
+        r = p->server->backend.totals(p->server->backend.userdata, t);
+        if (r < 0)
+                return r;
+        j = history_totals_to_json(t);
+        text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+        json_decref(j);
+        if (!text)
+                return -ENOMEM;
+        peer_owed(p, strlen(text));
+        r = sd_bus_reply_method_return(m, "s", text);
+        free(text);
+        return r;
 }
 
 static int method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -389,9 +428,12 @@ static const sd_bus_vtable board_vtable[] = {
                                 SD_BUS_RESULT("h", socket), method_open_console,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetHistory",
-                                SD_BUS_ARGS("x", id, "t", since_usec, "x", before_id, "u", limit),
+                                SD_BUS_ARGS("x", id, "t", since_usec, "x", before_id, "u", limit,
+                                            "s", only),
                                 SD_BUS_RESULT("s", json), method_get_history,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetTotals", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", json),
+                                method_get_totals, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetLog", SD_BUS_ARGS("u", max), SD_BUS_RESULT("a(tyss)", lines),
                                 method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("FollowLog", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_follow_log,

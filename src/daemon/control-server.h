@@ -25,6 +25,7 @@ typedef struct ControlBackend {
         int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
         const char *(*console_holder)(void *userdata);
         int (*history)(void *userdata, const HistoryQuery *q, HistoryAnswer answer, void *answer_data);
+        int (*totals)(void *userdata, HistoryTotals *ret);
         const LogRing *(*log)(void *userdata);
         /* Whether pid is the process of the board; NULL: its user tells it apart. */
         bool (*is_board)(void *userdata, pid_t pid);

@@ -125,29 +125,6 @@ static void begin(Life *l, uint64_t wait_usec, LifeNow now, LifeActions *a) {
         set_deadline(l, LIFE_CLOCK_BOOTTIME, now, wait_usec);
 }
 
-/* Out of deep sleep, by its alarm (detail NULL) or by an order. How the life ended that went to sleep
- * is in l->next and is recorded now. */
-static void wake(Life *l, ResetCause cause, ResetReason reason, const char *detail, LifeNow now,
-                 LifeActions *a) {
-        char slept[LIFE_DETAIL_MAX];
-
-        say(slept, "wake after %.180s", l->next.detail);
-        l->next.kind = RESET_KIND_HARD;
-        l->next.cause = cause;
-        l->next.reason = reason;
-        say(l->next.detail, "%s", detail ? detail : slept);
-        begin(l, 0, now, a);
-}
-
-static uint64_t backoff(const Life *l) {
-        unsigned doublings = MIN(l->start_failures > 0 ? l->start_failures - 1 : 0, 20u);
-        uint64_t wait = l->limits.backoff_min_usec;
-
-        while (doublings-- > 0 && wait < l->limits.backoff_max_usec)
-                wait = wait > UINT64_MAX / 2 ? UINT64_MAX : wait * 2;
-        return MIN(wait, l->limits.backoff_max_usec);
-}
-
 /* A life that had no process before it: power-on, wake, an order while nothing runs. */
 static LifeReset reset_from_nothing(ResetCause cause, ResetReason reason, const char *detail) {
         LifeReset r = {
@@ -160,6 +137,29 @@ static LifeReset reset_from_nothing(ResetCause cause, ResetReason reason, const 
 
         say(r.detail, "%s", detail);
         return r;
+}
+
+/* Out of deep sleep, by its alarm (detail NULL) or by an order. How the life ended that went to sleep
+ * was recorded then. */
+static void wake(Life *l, ResetCause cause, ResetReason reason, const char *detail, LifeNow now,
+                 LifeActions *a) {
+        char slept[LIFE_DETAIL_MAX];
+
+        bool delayed = l->next.delayed;
+
+        say(slept, "wake after %.180s", l->next.detail);
+        l->next = reset_from_nothing(cause, reason, detail ? detail : slept);
+        l->next.delayed = delayed;
+        begin(l, 0, now, a);
+}
+
+static uint64_t backoff(const Life *l) {
+        unsigned doublings = MIN(l->start_failures > 0 ? l->start_failures - 1 : 0, 20u);
+        uint64_t wait = l->limits.backoff_min_usec;
+
+        while (doublings-- > 0 && wait < l->limits.backoff_max_usec)
+                wait = wait > UINT64_MAX / 2 ? UINT64_MAX : wait * 2;
+        return MIN(wait, l->limits.backoff_max_usec);
 }
 
 static void intend(Life *l, ResetKind kind, ResetReason reason, bool by_program, const char *detail) {
@@ -457,24 +457,28 @@ static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) 
         r.ended_uptime_usec = uptime;
 
         l->stage = BOARD_STAGE_OFF;
+        if (r.crashed)
+                l->n_crashes++;
         if (l->shutting_down) {
                 l->next = r;
                 l->state = LIFE_OFF;
+                push(a, LIFE_ACTION_RECORD_END);
                 push(a, LIFE_ACTION_QUIT);
                 return;
         }
-        if (r.crashed)
-                l->n_crashes++;
         l->next = r;
 
         if (l->intended && r.kind == RESET_KIND_DEEPSLEEP) {
                 /* Sleeping for a millisecond in a loop is a storm like any other. */
                 if (l->by_program)
                         wait_usec = token_bucket_take(&l->bucket, now.boottime_usec);
-                if (wait_usec > l->sleep_usec)
+                if (wait_usec > l->sleep_usec) {
                         l->n_delayed++;
+                        l->next.delayed = true;
+                }
                 l->state = LIFE_DEEP_SLEEP;
                 set_deadline(l, LIFE_CLOCK_BOOTTIME, now, MAX(l->sleep_usec, wait_usec));
+                push(a, LIFE_ACTION_RECORD_END);
                 return;
         }
         if (!l->intended && l->reached <= BOARD_STAGE_BOOT_INTERNAL) {
@@ -485,6 +489,7 @@ static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) 
                 wait_usec = token_bucket_take(&l->bucket, now.boottime_usec);
                 if (wait_usec > 0) {
                         l->n_delayed++;
+                        l->next.delayed = true;
                         say(l->problem, "resets come too fast");
                 }
         }
@@ -673,6 +678,7 @@ const char *life_state_to_string(LifeState s) {
 const char *life_action_to_string(LifeAction a) {
         static const char *const names[LIFE_ACTION_MAX] = {
                 [LIFE_ACTION_RECORD] = "record",
+                [LIFE_ACTION_RECORD_END] = "record-end",
                 [LIFE_ACTION_SPAWN] = "spawn",
                 [LIFE_ACTION_BOOT] = "boot",
                 [LIFE_ACTION_MARK_LATE] = "mark-late",

@@ -68,6 +68,7 @@ typedef struct LifeEvent {
 
 typedef enum LifeAction {
         LIFE_ACTION_RECORD,        /* store life->next as a reset; RECORDED follows */
+        LIFE_ACTION_RECORD_END,    /* a life ended and no reset follows it now: store life->next's end */
         LIFE_ACTION_SPAWN,         /* start a process; HELLO or SPAWN_FAILED or EXITED follows */
         LIFE_ACTION_BOOT,          /* open the door: LINK_BOOT with life->next */
         LIFE_ACTION_MARK_LATE,     /* the record was not durable in time */
@@ -106,12 +107,13 @@ typedef struct LifeReset {
         RunReason run_reason;
         bool raw_repl;
         char detail[LIFE_DETAIL_MAX]; /* a sentence */
-        /* how the life before ended */
+        /* how the life before ended; empty when there was none, or RECORD_END told it */
         BoardStage ended_stage;
         int ended_exit_status;
         int ended_signal;
         uint64_t ended_uptime_usec;
         bool crashed;                 /* it ended without saying why */
+        bool delayed;                 /* the rate limit holds the next board back */
 } LifeReset;
 
 typedef enum LifeClock { LIFE_CLOCK_NONE = 0, LIFE_CLOCK_MONOTONIC, LIFE_CLOCK_BOOTTIME } LifeClock;

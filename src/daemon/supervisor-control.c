@@ -43,6 +43,12 @@ static int backend_history(void *userdata, const HistoryQuery *q, HistoryAnswer 
         return history_query(s->history, q, answer, answer_data);
 }
 
+static int backend_totals(void *userdata, HistoryTotals *ret) {
+        Supervisor *s = userdata;
+
+        return history_totals(s->history, ret);
+}
+
 static const LogRing *backend_log(void *userdata) {
         Supervisor *s = userdata;
 
@@ -76,6 +82,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .open_console = backend_open_console,
                 .console_holder = backend_console_holder,
                 .history = backend_history,
+                .totals = backend_totals,
                 .log = backend_log,
                 .is_board = backend_is_board,
                 .userdata = s,

@@ -18,7 +18,6 @@
 #include "util/text.h"
 
 #define DEADLINE_LATE_USEC (5 * USEC_PER_SEC) /* then the loop is ill, not busy */
-#define EXCEPTION_DETAIL_MAX 480u /* of an event in the history: what the history keeps */
 
 LifeNow supervisor_now(void) {
         return (LifeNow) {
@@ -59,56 +58,75 @@ static void describe_reset(const LifeReset *r, char *buf, size_t size) {
                                 format_timespan(span, sizeof span, r->ended_uptime_usec));
 }
 
-static void tell_reset(Supervisor *s, const LifeReset *r) {
-        char text[LIFE_DETAIL_MAX + 96], signal[16], status[16], uptime[24];
+/* One line in the journal about the end of a life, and what came of it. */
+static void tell_end(JournalEvent event, const LifeReset *r, const char *text) {
+        bool begins = event == JOURNAL_RESET || event == JOURNAL_CRASH;
+        char signal[16], status[16], uptime[24];
         const char *fields[] = {
-                "MPYD_RESET_CAUSE",  reset_cause_to_string(r->cause),
-                "MPYD_RESET_REASON", reset_reason_to_string(r->reason),
-                "MPYD_RESET_KIND",   reset_kind_to_string(r->kind),
-                "MPYD_RUN_REASON",   run_reason_to_string(r->run_reason),
                 "MPYD_RESET_DETAIL", r->detail,
                 "MPYD_STAGE",        board_stage_to_string(r->ended_stage),
                 "MPYD_UPTIME_USEC",  uptime,
                 "MPYD_EXIT_STATUS",  r->ended_exit_status >= 0 ? status : NULL,
                 "MPYD_SIGNAL",       r->ended_signal > 0 ? signal : NULL,
+                begins ? "MPYD_RESET_CAUSE" : NULL, /* only of what begins: the list ends here else */
+                reset_cause_to_string(r->cause),
+                "MPYD_RESET_REASON", reset_reason_to_string(r->reason),
+                "MPYD_RESET_KIND",   reset_kind_to_string(r->kind),
+                "MPYD_RUN_REASON",   run_reason_to_string(r->run_reason),
                 NULL,
         };
 
         (void) snprintf(uptime, sizeof uptime, "%" PRIu64, r->ended_uptime_usec);
         (void) snprintf(signal, sizeof signal, "%d", r->ended_signal);
         (void) snprintf(status, sizeof status, "%d", r->ended_exit_status);
+        journal_log(event, fields, "%s.", text);
+}
+
+static void tell_reset(Supervisor *s, const LifeReset *r) {
+        char text[LIFE_DETAIL_MAX + 96];
+
         describe_reset(r, text, sizeof text);
-        journal_log(r->crashed ? JOURNAL_CRASH : JOURNAL_RESET, fields, "%s.", text);
+        tell_end(r->crashed ? JOURNAL_CRASH : JOURNAL_RESET, r, text);
         (void) free_and_strdup(&s->last_reset, text);
         control_server_emit_reset(s->control, reset_cause_to_string(r->cause), r->detail);
 }
 
-static void do_record(Supervisor *s) {
+/* What life->next says of the life that ended, stamped with now. The traceback is that life's. */
+static HistoryRecord make_record(Supervisor *s) {
         const LifeReset *next = &s->life.next;
-        HistoryReset r = {
-                .cause = next->cause,
-                .reason = next->reason,
-                .kind = next->kind,
-                .run_reason = next->run_reason,
+        HistoryRecord r = {
                 .detail = (char *) next->detail,
                 .stage = next->ended_stage,
                 .exit_status = next->ended_exit_status,
                 .signal = next->ended_signal,
                 .uptime_usec = next->ended_uptime_usec,
                 .traceback = s->traceback,
+                .crashed = next->crashed,
                 .realtime_usec = now_usec(CLOCK_REALTIME),
                 .boottime_usec = now_usec(CLOCK_BOOTTIME),
                 .clock_synced = host_clock_synced(),
         };
+
+        memcpy(r.boot_id, s->boot_id, sizeof r.boot_id);
+        return r;
+}
+
+static void do_record(Supervisor *s) {
+        const LifeReset *next = &s->life.next;
+        HistoryRecord r = make_record(s);
         Recording *rec = malloc(sizeof *rec);
         int q;
 
+        r.cause = next->cause;
+        r.reason = next->reason;
+        r.kind = next->kind;
+        r.run_reason = next->run_reason;
+        r.delayed = next->delayed;
         tell_reset(s, next);
-        memcpy(r.boot_id, s->boot_id, sizeof r.boot_id);
         q = rec ? 0 : -ENOMEM;
         if (q >= 0) {
                 *rec = (Recording) { .supervisor = s };
-                q = history_add_reset(s->history, &r, on_recorded, rec);
+                q = history_add(s->history, &r, on_recorded, rec);
         }
         s->recording = q >= 0 ? rec : NULL;
         if (q < 0) {
@@ -117,6 +135,25 @@ static void do_record(Supervisor *s) {
                                          "Failed to record this reset, booting all the same: %m");
                 /* Nothing will answer: the commit timeout opens the door. */
         }
+        free(s->traceback);
+        s->traceback = NULL;
+}
+
+/* It sleeps, or mpyd stops: when another board starts, and whether one does, nobody knows yet. */
+static void do_record_end(Supervisor *s) {
+        JournalEvent event = s->life.state == LIFE_DEEP_SLEEP ? JOURNAL_DEEP_SLEEP : JOURNAL_BOARD_STOP;
+        char text[LIFE_DETAIL_MAX + 96], span[TIMESPAN_MAX];
+        HistoryRecord r = make_record(s);
+        int q;
+
+        r.name = (char *) journal_event_to_string(event);
+        (void) snprintf(text, sizeof text, "The board has ended: %s, after %s", r.detail,
+                        format_timespan(span, sizeof span, r.uptime_usec));
+        tell_end(event, &s->life.next, text);
+        q = history_add(s->history, &r, NULL, NULL);
+        if (q < 0)
+                (void) journal_log_errno(JOURNAL_RECORD_FAILED, q,
+                                         "Failed to record how this board ended, ignoring: %m");
         free(s->traceback);
         s->traceback = NULL;
 }
@@ -308,12 +345,8 @@ static void report_stuck(Supervisor *s) {
 }
 
 static void quit(Supervisor *s) {
-        char detail[128], span[TIMESPAN_MAX];
-
-        (void) snprintf(detail, sizeof detail, "the board had been in %s, for %s",
-                        board_stage_to_string(s->life.next.ended_stage),
-                        format_timespan(span, sizeof span, s->life.next.ended_uptime_usec));
-        (void) history_add_event(s->history, "daemon-stop", detail);
+        (void) history_add_event(s->history, "daemon-stop",
+                                 s->board ? s->life.problem : "in good order");
         if (s->hands_over)
                 run_handed_over(s->run_dir_fd, s->boot_id, s->reason_before_stop);
         else
@@ -326,6 +359,9 @@ static void act(Supervisor *s, LifeAction action) {
         switch (action) {
         case LIFE_ACTION_RECORD:
                 do_record(s);
+                break;
+        case LIFE_ACTION_RECORD_END:
+                do_record_end(s);
                 break;
         case LIFE_ACTION_SPAWN:
                 supervisor_watchdog_spawn(s);
@@ -454,15 +490,30 @@ static void on_stage(Supervisor *s, const LinkStage *stage) {
                 s->ended_stage = BOARD_STAGE_OFF;
 }
 
-/* On disk at once, by its last lines: the reset that ends this life may never be recorded, when the
- * power goes or mpyd is stopped. */
-static void tell_exception(Supervisor *s, const char *name, const char *traceback) {
-        size_t size = strlen(traceback), room = EXCEPTION_DETAIL_MAX - strlen(name) - sizeof ": ";
-        char detail[EXCEPTION_DETAIL_MAX];
+/* On disk at once: the reset that ends this life may never be recorded, when the power goes. */
+static void record_exception(Supervisor *s, BoardStage stage, const char *traceback) {
+        size_t end = strlen(traceback), start;
+        HistoryRecord r = make_record(s);
+        char detail[LIFE_DETAIL_MAX];
+        int q;
 
-        (void) snprintf(detail, sizeof detail, "%s: %.*s", name, (int) room,
-                        traceback + (size - MIN(size, room)));
-        (void) history_add_event(s->history, "exception", detail);
+        while (end > 0 && traceback[end - 1] == '\n')
+                end--;
+        for (start = end; start > 0 && traceback[start - 1] != '\n';)
+                start--;
+        (void) snprintf(detail, sizeof detail, "%s: %.*s", board_stage_to_string(stage),
+                        (int) (end - start), traceback + start);
+        r.name = (char *) "exception";
+        r.detail = detail;
+        r.stage = stage;
+        r.exit_status = -1;
+        r.signal = 0;
+        r.crashed = false;
+        r.uptime_usec = r.boottime_usec - MIN(s->life.started_boottime_usec, r.boottime_usec);
+        q = history_add(s->history, &r, NULL, NULL);
+        if (q < 0)
+                (void) journal_log_errno(JOURNAL_RECORD_FAILED, q,
+                                         "Failed to record this exception, ignoring: %m");
 }
 
 static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
@@ -488,7 +539,7 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
         (void) free_and_strdup(&s->traceback, text);
         (void) free_and_strdup(&s->last_traceback, text);
         if (e->result == STAGE_RESULT_EXCEPTION)
-                tell_exception(s, name, text);
+                record_exception(s, e->stage, text);
 }
 
 static void on_unread_input(Supervisor *s, const LinkData *d) {

@@ -65,7 +65,7 @@ static void tell(Asker *a, Job *j) {
         if (a->done)
                 a->done(a->userdata, j->id);
         else if (a->answer && j->r >= 0)
-                a->answer(a->userdata, 0, TAKE_PTR(j->resets), j->n_resets);
+                a->answer(a->userdata, 0, TAKE_PTR(j->records), j->n_records);
         else if (a->answer)
                 a->answer(a->userdata, j->r, NULL, 0);
 }
@@ -98,20 +98,18 @@ static int on_answers(sd_event_source *source, int fd, uint32_t revents, void *u
         return 0;
 }
 
-/* Consumes j. done and answer: at most one is not NULL. */
-static int submit(History *h, Job *j, HistoryDone done, HistoryAnswer answer, void *userdata) {
+/* Consumes j. who has one callback, or none. */
+static int submit(History *h, Job *j, const Asker *who) {
         _cleanup_(job_freep) Job *job = j;
         _cleanup_free_ Asker *a = NULL;
         int r;
 
-        if (done || answer) {
+        if (who->done || who->answer) {
                 a = malloc(sizeof *a);
                 if (!a)
                         return -ENOMEM;
-                *a = (Asker) {
-                        .seq = ++h->last_seq, .done = done, .answer = answer, .userdata = userdata
-                };
-                job->seq = a->seq;
+                *a = *who;
+                job->seq = a->seq = ++h->last_seq;
         }
         r = writer_submit(h->writer, job);
         if (r < 0)
@@ -122,19 +120,19 @@ static int submit(History *h, Job *j, HistoryDone done, HistoryAnswer answer, vo
         return 0;
 }
 
-int history_add_reset(History *h, const HistoryReset *reset, HistoryDone done, void *userdata) {
+int history_add(History *h, const HistoryRecord *record, HistoryDone done, void *userdata) {
         _cleanup_(job_freep) Job *j = NULL;
         int r;
 
-        if (!record_reset_valid(reset))
+        if (!record_valid(record))
                 return -EINVAL;
-        j = job_new(JOB_RESET);
+        j = job_new(JOB_RECORD);
         if (!j)
                 return -ENOMEM;
-        r = history_reset_copy(reset, &j->reset);
+        r = history_record_copy(record, &j->record);
         if (r < 0)
                 return r;
-        return submit(h, TAKE_PTR(j), done, NULL, userdata);
+        return submit(h, TAKE_PTR(j), &(Asker) { .done = done, .userdata = userdata });
 }
 
 int history_mark_late(History *h, int64_t id) {
@@ -146,28 +144,29 @@ int history_mark_late(History *h, int64_t id) {
         if (!j)
                 return -ENOMEM;
         j->id = id;
-        return submit(h, j, NULL, NULL, NULL);
-}
-
-static int submit_event(History *h, JobType type, const char *name, const char *detail) {
-        _cleanup_(job_freep) Job *j = job_new(type);
-        int r;
-
-        if (!j)
-                return -ENOMEM;
-        record_stamp(&j->event, h->boot_id);
-        r = record_copy_detail(detail, &j->event.detail);
-        if (r >= 0)
-                r = free_and_strdup(&j->event.name, name);
-        if (r < 0)
-                return r;
-        return submit(h, TAKE_PTR(j), NULL, NULL, NULL);
+        return submit(h, j, &(Asker) {});
 }
 
 int history_add_event(History *h, const char *name, const char *detail) {
-        if (!record_name_valid(name))
+        HistoryRecord event = {
+                .name = (char *) name,
+                .detail = (char *) detail,
+                .exit_status = -1,
+        };
+
+        if (!name)
                 return -EINVAL;
-        return submit_event(h, JOB_EVENT, name, detail);
+        record_stamp(&event, h->boot_id);
+        return history_add(h, &event, NULL, NULL);
+}
+
+static int submit_boot(History *h) {
+        Job *j = job_new(JOB_BOOT);
+
+        if (!j)
+                return -ENOMEM;
+        record_stamp(&j->record, h->boot_id);
+        return submit(h, j, &(Asker) {});
 }
 
 int history_count(History *h, const char *counter, int64_t delta) {
@@ -185,7 +184,11 @@ int history_query(History *h, const HistoryQuery *q, HistoryAnswer answer, void 
         if (!j)
                 return -ENOMEM;
         j->query = *q;
-        return submit(h, j, NULL, answer, userdata);
+        return submit(h, j, &(Asker) { .answer = answer, .userdata = userdata });
+}
+
+int history_totals(History *h, HistoryTotals *ret) {
+        return writer_totals(h->writer, ret);
 }
 
 const char *history_state(History *h) {
@@ -211,7 +214,7 @@ int history_new(History **ret, sd_event *event, const char *path, uint64_t max_s
         r = sd_event_add_io(event, &h->source, writer_fd(w), EPOLLIN, on_answers, h);
         if (r >= 0) {
                 (void) sd_event_source_set_description(h->source, "history");
-                r = submit_event(h, JOB_BOOT, "boot", NULL);
+                r = submit_boot(h);
         }
         if (r < 0) {
                 sd_event_source_disable_unref(h->source);

@@ -42,7 +42,7 @@ static int has_log(const char *path) {
         return wal < 0 ? wal : journal < 0 ? journal : wal || journal;
 }
 
-/* Consumes database. */
+/* Consumes database. -ESTALE: of an older mpyd, whose daemon has not been started anew yet. */
 static int read_open(Database *database, Reader reader, void *userdata) {
         _cleanup_(database_freep) Database *d = database;
         int64_t n;
@@ -51,6 +51,8 @@ static int read_open(Database *database, Reader reader, void *userdata) {
         r = schema_check(d);
         if (r < 0)
                 return r;
+        if (r > 0 && r < SCHEMA_VERSION)
+                return -ESTALE;
         if (r == 0) { /* just created, or from before the first release */
                 r = database_read_int(d, "SELECT count(*) FROM sqlite_master", &n);
                 return r < 0 ? r : n == 0 ? 0 : -EPROTONOSUPPORT;
@@ -76,7 +78,8 @@ static int read_alone(const char *path, Reader reader, void *userdata) {
 
 /* Is it the file that is wrong, rather than what surrounds it? */
 static bool is_final(int r) {
-        return r >= 0 || r == -EBADMSG || r == -EPROTONOSUPPORT || r == -ENOMEM;
+        return r >= 0 || r == -EBADMSG || r == -EPROTONOSUPPORT || r == -ESTALE ||
+               r == -ENOMEM;
 }
 
 static int copy_file(const char *from, const char *to) {
@@ -92,7 +95,17 @@ static int copy_file(const char *from, const char *to) {
         return fd < 0 ? -errno : write_all(fd, data, size);
 }
 
-static int copy_and_read(const char *path, const char *dir, Reader reader, void *userdata) {
+static int read_migrated(const char *copy, Reader reader, void *userdata) {
+        char why[DATABASE_WHY_MAX];
+        Database *d;
+        int r;
+
+        r = database_open(&d, copy, COPY_MAX, why);
+        return r < 0 ? r : read_open(d, reader, userdata);
+}
+
+static int copy_and_read(const char *path, const char *dir, bool migrate, Reader reader,
+                         void *userdata) {
         static const char *const suffixes[] = { "", "-wal", "-journal" };
         _cleanup_free_ char *copy = NULL;
         int r = 0;
@@ -110,7 +123,10 @@ static int copy_and_read(const char *path, const char *dir, Reader reader, void 
                 if (r == -ENOENT && i > 0)
                         r = 0;
         }
-        return r < 0 ? r : read_database(copy, false, reader, userdata);
+        if (r < 0)
+                return r;
+        return migrate ? read_migrated(copy, reader, userdata)
+                       : read_database(copy, false, reader, userdata);
 }
 
 static void remove_copies(const char *dir) {
@@ -128,8 +144,9 @@ static void remove_copies(const char *dir) {
 }
 
 /* A log without its index, where no index can be made: the newest resets are in that log, so it is
- * read from a copy, which can have one. (The card of a dead board, read-only elsewhere.) */
-static int read_copy(const char *path, Reader reader, void *userdata) {
+ * read from a copy, which can have one. (The card of a dead board, read-only elsewhere.) And one of
+ * an older mpyd is brought up to date in a copy. */
+static int read_copy(const char *path, bool migrate, Reader reader, void *userdata) {
         const char *tmp = secure_getenv("TMPDIR");
         _cleanup_free_ char *dir = NULL;
         int r;
@@ -138,17 +155,14 @@ static int read_copy(const char *path, Reader reader, void *userdata) {
                 return -ENOMEM;
         if (!mkdtemp(dir))
                 return -errno;
-        r = copy_and_read(path, dir, reader, userdata);
+        r = copy_and_read(path, dir, migrate, reader, userdata);
         remove_copies(dir);
         return r;
 }
 
-static int read_offline(const char *path, Reader reader, void *userdata) {
+static int read_in_place(const char *path, Reader reader, void *userdata) {
         int r, log;
 
-        r = accessible(path);
-        if (r < 0)
-                return r;
         log = has_log(path);
         if (log < 0)
                 return log;
@@ -159,119 +173,72 @@ static int read_offline(const char *path, Reader reader, void *userdata) {
                         return r;
         }
         r = read_database(path, false, reader, userdata);
-        if (is_final(r) || r == -EBUSY)
-                return r;
-        r = read_alone(path, reader, userdata);
-        return is_final(r) ? r : read_copy(path, reader, userdata);
+        return is_final(r) || r == -EBUSY ? r : read_alone(path, reader, userdata);
 }
 
-typedef struct ResetsRead {
+static int read_offline(const char *path, Reader reader, void *userdata) {
+        int r;
+
+        r = accessible(path);
+        if (r < 0)
+                return r;
+        r = read_in_place(path, reader, userdata);
+        if (r == -ESTALE)
+                return read_copy(path, true, reader, userdata);
+        return is_final(r) || r == -EBUSY ? r : read_copy(path, false, reader, userdata);
+}
+
+typedef struct RecordsRead {
         const HistoryQuery *query;
-        HistoryReset *resets;
+        HistoryRecord *records;
         size_t n;
-} ResetsRead;
+} RecordsRead;
 
-static int read_resets(Database *d, void *userdata) {
-        ResetsRead *a = userdata;
-        HistoryReset *resets;
+static int read_records(Database *d, void *userdata) {
+        RecordsRead *a = userdata;
+        HistoryRecord *records;
         size_t n;
         int r;
 
-        r = rows_query(d, a->query, &resets, &n);
+        r = rows_query(d, a->query, &records, &n);
         if (r < 0)
                 return r;
-        (void) history_resets_free(a->resets, a->n);
-        a->resets = resets;
+        (void) history_records_free(a->records, a->n);
+        a->records = records;
         a->n = n;
         return 0;
 }
 
-int history_read_offline(const char *path, const HistoryQuery *q, HistoryReset **ret,
+int history_read_offline(const char *path, const HistoryQuery *q, HistoryRecord **ret,
                          size_t *ret_n) {
-        ResetsRead a = { .query = q };
+        RecordsRead a = { .query = q };
         int r;
 
-        r = read_offline(path, read_resets, &a);
+        r = read_offline(path, read_records, &a);
         if (r < 0) {
-                (void) history_resets_free(a.resets, a.n);
+                (void) history_records_free(a.records, a.n);
                 return r;
         }
-        *ret = a.resets;
+        *ret = a.records;
         *ret_n = a.n;
         return 0;
 }
 
-typedef struct EventsRead {
-        unsigned limit;
-        HistoryEvent *events;
-        size_t n;
-} EventsRead;
+static int read_totals(Database *d, void *userdata) {
+        HistoryTotals *t = userdata;
 
-static int read_events(Database *d, void *userdata) {
-        EventsRead *a = userdata;
-        HistoryEvent *events;
-        size_t n;
+        *t = (HistoryTotals) {}; /* a second look must not count twice */
+        return rows_totals(d, t);
+}
+
+int history_read_totals_offline(const char *path, HistoryTotals *ret) {
+        _cleanup_free_ HistoryTotals *t = calloc(1, sizeof *t);
         int r;
 
-        r = rows_events(d, a->limit, &events, &n);
-        if (r < 0)
-                return r;
-        (void) history_events_free(a->events, a->n);
-        a->events = events;
-        a->n = n;
-        return 0;
-}
-
-int history_read_events_offline(const char *path, unsigned limit, HistoryEvent **ret,
-                                size_t *ret_n) {
-        EventsRead a = { .limit = limit };
-        int r;
-
-        r = read_offline(path, read_events, &a);
-        if (r < 0) {
-                (void) history_events_free(a.events, a.n);
-                return r;
-        }
-        *ret = a.events;
-        *ret_n = a.n;
-        return 0;
-}
-
-/* Kept until it is clear that they are right: a second look must not call back twice. */
-typedef struct CountersRead {
-        struct {
-                char name[65];
-                int64_t value;
-        } items[ROWS_COUNTERS_MAX];
-        size_t n;
-} CountersRead;
-
-static void keep_counter(void *userdata, const char *name, int64_t value) {
-        CountersRead *a = userdata;
-
-        if (a->n >= ELEMENTSOF(a->items))
-                return;
-        (void) snprintf(a->items[a->n].name, sizeof a->items[a->n].name, "%s", name);
-        a->items[a->n++].value = value;
-}
-
-static int read_counters(Database *d, void *userdata) {
-        CountersRead *a = userdata;
-
-        a->n = 0;
-        return rows_counters(d, keep_counter, a);
-}
-
-int history_read_counters_offline(const char *path,
-                                  void (*cb)(void *userdata, const char *name, int64_t value),
-                                  void *userdata) {
-        CountersRead a = {};
-        int r;
-
-        r = read_offline(path, read_counters, &a);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < a.n; i++)
-                cb(userdata, a.items[i].name, a.items[i].value);
-        return 0;
+        if (!t)
+                return -ENOMEM;
+        r = read_offline(path, read_totals, t);
+        if (r >= 0)
+                *ret = *t;
+        return r;
 }

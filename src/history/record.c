@@ -98,7 +98,9 @@ bool record_boot_id_valid(const char *s) {
         return n == 32;
 }
 
-bool record_reset_valid(const HistoryReset *r) {
+bool record_valid(const HistoryRecord *r) {
+        if (r->name)
+                return record_name_valid(r->name) && board_stage_to_string(r->stage);
         /* The names know the ranges. */
         return reset_cause_to_string(r->cause) && reset_reason_to_string(r->reason) &&
                reset_kind_to_string(r->kind) && run_reason_to_string(r->run_reason) &&
@@ -111,11 +113,11 @@ static bool clock_synced(void) {
         return adjtimex(&t) >= 0 && !(t.status & STA_UNSYNC);
 }
 
-void record_stamp(HistoryEvent *e, const char *boot_id) {
-        (void) memcpy(e->boot_id, boot_id, sizeof e->boot_id);
-        e->realtime_usec = now_usec(CLOCK_REALTIME);
-        e->boottime_usec = now_usec(CLOCK_BOOTTIME);
-        e->clock_synced = clock_synced();
+void record_stamp(HistoryRecord *r, const char *boot_id) {
+        (void) memcpy(r->boot_id, boot_id, sizeof r->boot_id);
+        r->realtime_usec = now_usec(CLOCK_REALTIME);
+        r->boottime_usec = now_usec(CLOCK_BOOTTIME);
+        r->clock_synced = clock_synced();
 }
 
 void record_read_boot_id(char ret[static 33]) {
@@ -131,25 +133,28 @@ void record_read_boot_id(char ret[static 33]) {
         (void) strcpy(ret, n == 32 ? id : "");
 }
 
-void history_reset_done(HistoryReset *r) {
+void history_record_done(HistoryRecord *r) {
+        free(r->name);
         free(r->detail);
         free(r->traceback);
         free(r->evidence);
-        *r = (HistoryReset) {};
+        *r = (HistoryRecord) {};
 }
 
-int history_reset_copy(const HistoryReset *r, HistoryReset *ret) {
-        HistoryReset copy = *r;
+int history_record_copy(const HistoryRecord *r, HistoryRecord *ret) {
+        HistoryRecord copy = *r;
         int q;
 
-        copy.detail = copy.traceback = copy.evidence = NULL;
-        q = record_copy_detail(r->detail, &copy.detail);
+        copy.name = copy.detail = copy.traceback = copy.evidence = NULL;
+        q = record_copy_detail(r->name, &copy.name);
+        if (q >= 0)
+                q = record_copy_detail(r->detail, &copy.detail);
         if (q >= 0)
                 q = record_copy_traceback(r->traceback, &copy.traceback);
         if (q >= 0)
                 q = record_copy_evidence(r->evidence, &copy.evidence);
         if (q < 0) {
-                history_reset_done(&copy);
+                history_record_done(&copy);
                 return q;
         }
         if (!record_boot_id_valid(r->boot_id))
@@ -158,22 +163,9 @@ int history_reset_copy(const HistoryReset *r, HistoryReset *ret) {
         return 0;
 }
 
-HistoryReset *history_resets_free(HistoryReset *resets, size_t n) {
-        for (size_t i = 0; resets && i < n; i++)
-                history_reset_done(&resets[i]);
-        free(resets);
-        return NULL;
-}
-
-void history_event_done(HistoryEvent *e) {
-        free(e->name);
-        free(e->detail);
-        *e = (HistoryEvent) {};
-}
-
-HistoryEvent *history_events_free(HistoryEvent *events, size_t n) {
-        for (size_t i = 0; events && i < n; i++)
-                history_event_done(&events[i]);
-        free(events);
+HistoryRecord *history_records_free(HistoryRecord *records, size_t n) {
+        for (size_t i = 0; records && i < n; i++)
+                history_record_done(&records[i]);
+        free(records);
         return NULL;
 }

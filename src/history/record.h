@@ -7,7 +7,6 @@
 #define HISTORY_DETAIL_MAX 500u     /* bytes */
 #define HISTORY_TRACEBACK_MAX 4000u /* bytes; as LINK_TEXT_MAX */
 #define HISTORY_EVIDENCE_MAX 4000u  /* bytes */
-#define HISTORY_NAME_MAX 64u        /* bytes: events and counters */
 
 /* Valid UTF-8 without control characters, at most HISTORY_DETAIL_MAX bytes. NULL stays NULL. */
 int record_copy_detail(const char *s, char **ret) _must_check_;
@@ -25,11 +24,11 @@ bool record_name_valid(const char *s);
 /* 32 hexadecimal digits. */
 bool record_boot_id_valid(const char *s);
 
-/* Each enum within its range. */
-bool record_reset_valid(const HistoryReset *r);
+/* Each enum within its range, a name that is one. */
+bool record_valid(const HistoryRecord *r);
 
-/* Now, on this host. Fills boot_id, realtime_usec, clock_synced and boottime_usec of e. */
-void record_stamp(HistoryEvent *e, const char *boot_id);
+/* Now, on this host. Fills boot_id, realtime_usec, clock_synced and boottime_usec of r. */
+void record_stamp(HistoryRecord *r, const char *boot_id);
 
 /* /proc/sys/kernel/random/boot_id without its dashes; empty where there is none. */
 void record_read_boot_id(char ret[static 33]);

@@ -10,33 +10,30 @@
 #define BATCH_MIN 8
 #define VACUUM_PAGES "256"
 
-static const char *const tables[] = { "resets", "events", "boots" };
+/* What may go of each. */
+typedef struct Prunable {
+        const char *table, *rows;
+} Prunable;
+static const Prunable tables[] = {
+        { "resets", "1" },
+        { "events", "1" },
+        { "boots", "id>(SELECT min(id) FROM boots)" },
+};
 
-/* Ids have few gaps: their span is about the number of rows, and costs no scan. */
-static int table_span(Database *d, const char *table, int64_t *ret_first, int64_t *ret_n) {
-        char sql[96];
-        int64_t first, last;
-        int r;
+static int count_rows(Database *d, const Prunable *p, int64_t *ret) {
+        char sql[128];
 
-        (void) snprintf(sql, sizeof sql, "SELECT coalesce(min(id),1) FROM %s", table);
-        r = database_read_int(d, sql, &first);
-        (void) snprintf(sql, sizeof sql, "SELECT coalesce(max(id),0) FROM %s", table);
-        if (r >= 0)
-                r = database_read_int(d, sql, &last);
-        if (r < 0)
-                return r;
-        /* A damaged key may be anything. */
-        if (first < 0 || last < 0)
-                return -EBADMSG;
-        *ret_first = first;
-        *ret_n = last - first + 1;
-        return 0;
+        (void) snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE %s", p->table, p->rows);
+        return database_read_int(d, sql, ret);
 }
 
-static int delete_before(Database *d, const char *table, int64_t id) {
-        char sql[96];
+static int delete_oldest(Database *d, const Prunable *p, int64_t n) {
+        char sql[256];
 
-        (void) snprintf(sql, sizeof sql, "DELETE FROM %s WHERE id<%" PRIi64, table, id);
+        (void) snprintf(sql, sizeof sql,
+                        "DELETE FROM %s WHERE %s AND id IN (SELECT id FROM %s WHERE %s ORDER BY id "
+                        "LIMIT %" PRIi64 ")",
+                        p->table, p->rows, p->table, p->rows, n);
         return database_exec(d, sql);
 }
 
@@ -57,29 +54,27 @@ static int used_bytes(Database *d, uint64_t *ret) {
 
 /* From the table with the most rows: so a flood of events does not take the resets with it. */
 static int prune_batch(Database *d) {
-        int64_t most = KEEP_MIN, first = 0;
-        const char *table = NULL;
+        const Prunable *from = NULL;
+        int64_t most = KEEP_MIN;
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(tables); i++) {
-                int64_t f, n;
+                int64_t n;
 
-                r = table_span(d, tables[i], &f, &n);
+                r = count_rows(d, &tables[i], &n);
                 if (r < 0)
                         return r;
                 if (n > most) {
                         most = n;
-                        first = f;
-                        table = tables[i];
+                        from = &tables[i];
                 }
         }
-        if (!table)
+        if (!from)
                 return 0;
         r = database_begin(d);
         if (r < 0)
                 return r;
-        r = delete_before(d, table,
-                          first + MIN(MAX(most / BATCH_SHARE, BATCH_MIN), most - KEEP_MIN));
+        r = delete_oldest(d, from, MIN(MAX(most / BATCH_SHARE, BATCH_MIN), most - KEEP_MIN));
         if (r >= 0)
                 r = database_commit(d);
         if (r < 0) {
@@ -106,11 +101,11 @@ int rows_prune(Database *d, uint64_t max_size) {
 
 int rows_trim(Database *d, unsigned n) {
         for (size_t i = 0; i < ELEMENTSOF(tables); i++) {
-                int64_t first, rows;
-                int r = table_span(d, tables[i], &first, &rows);
+                int64_t rows;
+                int r = count_rows(d, &tables[i], &rows);
 
                 if (r >= 0 && rows > n)
-                        r = delete_before(d, tables[i], first + rows - n);
+                        r = delete_oldest(d, &tables[i], rows - n);
                 if (r < 0)
                         return r;
         }

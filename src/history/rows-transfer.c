@@ -6,13 +6,7 @@
 #include "history/rows.h"
 #include "history/schema.h"
 
-#define RECENT "512" /* rows of the disk among which a double can be */
-
-/* Column numbers of boot_id and boottime_usec, which together tell a reset from all others. */
-enum {
-        RESET_BOOT_ID = 11,
-        RESET_BOOTTIME = 14,
-};
+#define RECENT_MAX 512u /* rows of the disk among which a double can be */
 
 static int bind_columns(Database *to, sqlite3_stmt *insert, sqlite3_stmt *row, int from) {
         for (int i = from; i < sqlite3_column_count(row); i++) {
@@ -43,47 +37,67 @@ static int copy_rows(Database *from, const char *select, Database *to, const cha
         return r;
 }
 
-/* Is the reset that row of the disk is on the same as memory's of that id? 1, 0. */
-static int same_reset(Database *memory, sqlite3_stmt *row) {
-        _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
+/* Is that record of the disk in memory too? boot_id and boottime_usec tell a record from all others
+ * that may have got its id. 1, 0. */
+static int same_record(Database *memory, const HistoryRecord *record) {
+        HistoryRecord *own = NULL;
+        size_t n = 0;
         int r;
 
-        r = database_prepare(
-                memory, "SELECT 1 FROM resets WHERE id=?1 AND boot_id=?2 AND boottime_usec=?3", &s);
-        if (r < 0)
-                return r;
-        (void) sqlite3_bind_value(s, 1, sqlite3_column_value(row, 0));
-        (void) sqlite3_bind_value(s, 2, sqlite3_column_value(row, RESET_BOOT_ID));
-        (void) sqlite3_bind_value(s, 3, sqlite3_column_value(row, RESET_BOOTTIME));
-        return database_step(memory, s);
+        r = rows_query(memory, &(HistoryQuery) { .id = record->id, .limit = 1 }, &own, &n);
+        if (r >= 0)
+                r = n > 0 && !own->name == !record->name && streq(own->boot_id, record->boot_id) &&
+                    own->boottime_usec == record->boottime_usec;
+        (void) history_records_free(own, n);
+        return r;
 }
 
-/* 1 when all that the disk has from id first on is in memory too. */
-static int only_doubles(Database *memory, Database *disk, int64_t first) {
-        _cleanup_(statement_freep) sqlite3_stmt *s = NULL;
-        bool any = false;
+/* 1 when all that the disk has from id first on, which is something, is in memory too. */
+static int only_doubles(Database *memory, const HistoryRecord *newer, size_t n) {
+        int r = n > 0;
+
+        for (size_t i = 0; r > 0 && i < n; i++)
+                r = same_record(memory, &newer[i]);
+        return r;
+}
+
+/* What is copied over them brings their totals along. */
+static int uncount(Database *disk, const HistoryRecord *doubles, size_t n) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = rows_count_record(
+                        disk, &doubles[i],
+                        -1 - (int64_t) MIN(doubles[i].repeats, (uint64_t) INT64_MAX - 1));
+        return r;
+}
+
+/* Those of the disk whose ids are first or above; more than RECENT_MAX are not ours. */
+static int read_newer(Database *disk, int64_t first, HistoryRecord **ret, size_t *ret_n) {
+        HistoryRecord *records;
+        size_t n, newer = 0;
         int r;
 
-        r = database_prepare(
-                disk, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets WHERE id>=? LIMIT " RECENT, &s);
+        r = rows_query(disk, &(HistoryQuery) { .limit = RECENT_MAX }, &records, &n);
         if (r < 0)
                 return r;
-        (void) sqlite3_bind_int64(s, 1, first);
-        while ((r = database_step(disk, s)) > 0) {
-                r = same_reset(memory, s);
-                if (r <= 0)
-                        return r;
-                any = true;
-        }
-        return r < 0 ? r : any;
+        while (newer < n && records[newer].id >= first)
+                newer++;
+        for (size_t i = newer; i < n; i++)
+                history_record_done(&records[i]);
+        *ret = records;
+        *ret_n = newer;
+        return 0;
 }
 
-/* Ids given in memory may be those of other resets on the disk, when it had never been read. */
+/* Ids given in memory may be those of other records on the disk, when it had never been read. */
 static int find_shift(Database *memory, Database *disk, int64_t *ret) {
+        HistoryRecord *newer = NULL;
         int64_t first, last;
+        size_t n = 0;
         int r;
 
-        r = database_read_int(memory, "SELECT coalesce(min(id),0) FROM resets", &first);
+        r = rows_id_range(memory, &first, &last);
         if (r >= 0)
                 r = rows_last_id(disk, &last);
         if (r < 0)
@@ -92,9 +106,16 @@ static int find_shift(Database *memory, Database *disk, int64_t *ret) {
                 *ret = 0;
                 return 0;
         }
-        r = only_doubles(memory, disk, first);
+        r = read_newer(disk, first, &newer, &n);
         if (r >= 0)
-                *ret = r > 0 ? 0 : last + 1 - first;
+                r = only_doubles(memory, newer, n);
+        if (r > 0) {
+                r = uncount(disk, newer, n);
+                last = first - 1;
+        }
+        if (r >= 0)
+                *ret = last + 1 - first;
+        (void) history_records_free(newer, n);
         return r;
 }
 
@@ -139,22 +160,20 @@ int rows_transfer(Database *memory, Database *disk, int64_t *ret_shift) {
                 r = copy_rows(memory, "SELECT " SCHEMA_RESET_COLUMNS " FROM resets ORDER BY id",
                               disk,
                               "INSERT OR REPLACE INTO resets(" SCHEMA_RESET_COLUMNS
-                              ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                              ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                               shift);
         if (r >= 0)
-                r = copy_rows(
-                        memory, "SELECT " SCHEMA_EVENT_COLUMNS " FROM events ORDER BY id", disk,
-                        "INSERT INTO events(" SCHEMA_EVENT_COLUMNS
-                        ") SELECT NULL,?2,?3,?4,?5,?6,?7 WHERE ?1>0 AND NOT EXISTS(SELECT 1 FROM "
-                        "(SELECT * FROM events ORDER BY id DESC LIMIT " RECENT
-                        ") WHERE name=?2 AND detail IS ?3 AND boot_id=?4 AND boottime_usec=?7)",
-                        0);
+                r = copy_rows(memory, "SELECT " SCHEMA_EVENT_COLUMNS " FROM events ORDER BY id",
+                              disk,
+                              "INSERT OR REPLACE INTO events(" SCHEMA_EVENT_COLUMNS
+                              ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                              shift);
         if (r >= 0)
                 r = copy_rows(
                         memory, "SELECT " SCHEMA_BOOT_COLUMNS " FROM boots ORDER BY id", disk,
                         "INSERT INTO boots(" SCHEMA_BOOT_COLUMNS
                         ") SELECT NULL,?2,?3,?4,?5,?6 WHERE ?1>0 AND NOT EXISTS(SELECT 1 FROM "
-                        "(SELECT * FROM boots ORDER BY id DESC LIMIT " RECENT
+                        "(SELECT * FROM boots ORDER BY id DESC LIMIT 512"
                         ") WHERE boot_id=?3 AND boottime_usec=?6)",
                         0);
         if (r >= 0)

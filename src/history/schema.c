@@ -3,11 +3,14 @@
  *
  * Version 0 is a file without tables, or one made by hand or by a prototype with some of the
  * columns. Enums are stored as the numbers of include/mpyd/reset.h. Ids are never used twice
- * (AUTOINCREMENT), so that their order is the order of events whatever the clocks said. */
+ * (AUTOINCREMENT), and resets and events share one sequence of them, so that their order is the
+ * order in which things happened whatever the clocks said. */
 #include "history/schema.h"
 
 #include <stdio.h>
 #include <sqlite3.h>
+
+#include "history/rows.h"
 
 typedef struct Column {
         const char *name;
@@ -48,6 +51,18 @@ static const Table tables_1[] = {
             { "repeats", INTEGER } } },
         { "events", { KEY, { "name", TEXT }, { "detail", "TEXT" }, STAMP } },
         { "counters", { { "name", "TEXT PRIMARY KEY NOT NULL" }, { "value", INTEGER } } },
+};
+
+/* What version 3 added: an event may tell how a life ended, and is counted in storms. */
+static const Table tables_3[] = {
+        { "resets", { { "crashed", INTEGER }, { "delayed", INTEGER } } },
+        { "events",
+          { { "stage", INTEGER },
+            { "exit_status", "INTEGER NOT NULL DEFAULT -1" },
+            { "signal", INTEGER },
+            { "uptime_usec", INTEGER },
+            { "traceback", "TEXT" },
+            { "repeats", INTEGER } } },
 };
 
 static int create_table(Database *d, const Table *t) {
@@ -110,7 +125,48 @@ static int step_1_to_2(Database *d) {
         return r != 0 ? MIN(r, 0) : database_exec(d, "ALTER TABLE resets ADD COLUMN evidence TEXT");
 }
 
-static const SchemaStep steps[] = { step_0_to_1, step_1_to_2 };
+/* Version 2 numbered events on their own. They go to where they belong between the resets: after the
+ * last one of their host's boot that was earlier, before all of that boot, else by the wall clock. All numbers are new ones,
+ * above those that were given, so that no number ever means two things. */
+static const char renumber_sql[] =
+        "CREATE INDEX way_boot ON resets(boot_id,boottime_usec);"
+        "CREATE INDEX way_time ON resets(realtime_usec);"
+        "CREATE TABLE way(new INTEGER PRIMARY KEY,old INTEGER NOT NULL,is_event INTEGER NOT NULL);"
+        "INSERT INTO way SELECT NULL,id,is_event FROM (SELECT id,0 AS is_event,id AS after "
+        "FROM resets UNION ALL SELECT id,1,coalesce("
+        "(SELECT max(id) FROM resets r WHERE r.boot_id=e.boot_id"
+        " AND r.boottime_usec<=e.boottime_usec),"
+        "(SELECT min(id)-1 FROM resets r WHERE r.boot_id=e.boot_id),"
+        "(SELECT max(id) FROM resets r WHERE r.realtime_usec<=e.realtime_usec),0) "
+        "FROM events e) ORDER BY after,is_event,id;"
+        "DROP INDEX way_boot; DROP INDEX way_time;"
+        "UPDATE way SET new=-new;"
+        "UPDATE way SET new=-new+(SELECT max(coalesce((SELECT max(id) FROM resets),0),"
+        "coalesce((SELECT max(id) FROM events),0),"
+        "coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name IN ('resets','events')),0)));"
+        "CREATE UNIQUE INDEX way_back ON way(is_event,old);"
+        "UPDATE resets SET id=(SELECT new FROM way WHERE is_event=0 AND old=resets.id);"
+        "UPDATE events SET id=(SELECT new FROM way WHERE is_event=1 AND old=events.id);"
+        "UPDATE sqlite_sequence SET seq=(SELECT max(new) FROM way) WHERE name='resets';"
+        "DROP TABLE way";
+
+static int step_2_to_3(Database *d) {
+        int64_t n_events = 0;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(tables_3); i++)
+                r = add_missing_columns(d, &tables_3[i]);
+        if (r >= 0)
+                r = database_read_int(d, "SELECT count(*) FROM events", &n_events);
+        if (r >= 0 && n_events > 0)
+                r = database_exec(d, renumber_sql);
+        if (r >= 0) /* a hard reset that nobody knew the reason of ended a life: a crash */
+                r = database_exec(d, "UPDATE resets SET crashed=1 WHERE cause=2 AND reason=6 AND "
+                                     "uptime_usec>0");
+        return r < 0 ? r : rows_count_all(d);
+}
+
+static const SchemaStep steps[] = { step_0_to_1, step_1_to_2, step_2_to_3 };
 static_assert(ELEMENTSOF(steps) == SCHEMA_VERSION, "a step for each version");
 
 static int migrate_in_transaction(Database *d, const SchemaStep way[], unsigned from, unsigned to) {

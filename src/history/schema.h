@@ -7,19 +7,17 @@
 
 #include "history/database.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
-/* Columns in the order of the table; the first is the key. */
+/* The first is the key. */
 #define SCHEMA_STAMP_COLUMNS "boot_id,realtime_usec,clock_synced,boottime_usec"
 #define SCHEMA_BOOT_COLUMNS "id,version," SCHEMA_STAMP_COLUMNS
 #define SCHEMA_RESET_COLUMNS                                                                     \
         "id,cause,reason,kind,run_reason,detail,stage,exit_status,signal,uptime_usec,traceback," \
-        SCHEMA_STAMP_COLUMNS ",late,repeats,evidence"
-/* The same of a file that is read as it is, with another version's table. */
-#define SCHEMA_RESET_COLUMNS_1                                                                   \
-        "id,cause,reason,kind,run_reason,detail,stage,exit_status,signal,uptime_usec,traceback," \
-        SCHEMA_STAMP_COLUMNS ",late,repeats,NULL"
-#define SCHEMA_EVENT_COLUMNS "id,name,detail," SCHEMA_STAMP_COLUMNS
+        SCHEMA_STAMP_COLUMNS ",late,repeats,crashed,delayed,evidence"
+#define SCHEMA_EVENT_COLUMNS                                                                     \
+        "id,name,detail,stage,exit_status,signal,uptime_usec,traceback," SCHEMA_STAMP_COLUMNS    \
+        ",repeats"
 
 /* One step of version i to i + 1, within the transaction of the whole way. */
 typedef int (*SchemaStep)(Database *d);

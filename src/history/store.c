@@ -9,6 +9,7 @@
 #include "history/record.h"
 #include "history/rows.h"
 #include "history/set-aside.h"
+#include "history/totals.h"
 #include "history/trouble.h"
 #include "util/parse.h"
 
@@ -28,16 +29,18 @@ static void _printf_(3, 4) report(Store *s, JournalEvent event, const char *form
 
 /* Remembers one event of the history's own. Without memory there is none. */
 static void note_event(Store *s, const char *name, const char *detail) {
-        HistoryEvent e = {};
+        HistoryRecord e = {};
 
         record_stamp(&e, s->boot_id);
         e.name = strdup(name);
         if (!e.name || record_copy_detail(detail, &e.detail) < 0) {
-                history_event_done(&e);
+                history_record_done(&e);
                 return;
         }
-        history_event_done(&s->event);
+        history_record_done(&s->event);
         s->event = e;
+        if (s->noted)
+                s->noted(s->userdata, &s->event);
 }
 
 int store_init(Store *s, const char *path, uint64_t max_size, const char *boot_id, StoreReport cb,
@@ -115,7 +118,7 @@ static void delay_retry(Store *s, int error, uint64_t now) {
 
 /* Ids go on where those of a file end that can be read at least. */
 static void learn_last_id(Store *s) {
-        HistoryReset *newest = NULL;
+        HistoryRecord *newest = NULL;
         size_t n = 0;
 
         if (s->last_id > 0 ||
@@ -123,7 +126,7 @@ static void learn_last_id(Store *s) {
                 return;
         if (n > 0)
                 s->last_id = newest[0].id;
-        (void) history_resets_free(newest, n);
+        (void) history_records_free(newest, n);
 }
 
 static int ensure_memory(Store *s) {
@@ -177,9 +180,7 @@ static int transfer(Store *s, Database *disk) {
         int64_t first = 0, last = 0, shift = 0;
         int r;
 
-        r = database_read_int(s->memory, "SELECT coalesce(min(id),0) FROM resets", &first);
-        if (r >= 0)
-                r = database_read_int(s->memory, "SELECT coalesce(max(id),0) FROM resets", &last);
+        r = rows_id_range(s->memory, &first, &last);
         if (r >= 0)
                 r = database_begin(disk);
         if (r < 0)
@@ -266,7 +267,7 @@ void store_close(Store *s, uint64_t now) {
                        s->path);
         s->disk = database_free(s->disk);
         s->memory = database_free(s->memory);
-        history_event_done(&s->event);
+        history_record_done(&s->event);
         free(s->path);
         *s = (Store) {};
 }
@@ -274,12 +275,13 @@ void store_close(Store *s, uint64_t now) {
 /* ---- use ---- */
 
 static int apply_once(Store *s, Database *d, StoreApply apply, void *userdata) {
+        int64_t id;
         int r;
 
         r = database_begin(d);
         if (r < 0)
                 return r;
-        r = s->event.name ? rows_add_event(d, &s->event) : 0;
+        r = s->event.name ? rows_add(d, s->last_id + 1, &s->event, &id) : 0;
         if (r >= 0)
                 r = apply(d, userdata);
         if (r >= 0 && d->in_memory)
@@ -311,7 +313,7 @@ int store_apply(Store *s, StoreApply apply, void *userdata, uint64_t now) {
                 d = s->disk ?: s->memory;
                 r = apply_once(s, d, apply, userdata);
                 if (r >= 0) {
-                        history_event_done(&s->event);
+                        history_record_done(&s->event);
                         s->n_commits++;
                         if (rows_last_id(d, &id) >= 0)
                                 s->last_id = MAX(s->last_id, id);
@@ -325,9 +327,9 @@ int store_apply(Store *s, StoreApply apply, void *userdata, uint64_t now) {
 }
 
 /* Appends to the n resets of memory what an unwritable file still tells. */
-static void append_older(Store *s, const HistoryQuery *q, HistoryReset **resets, size_t *n) {
+static void append_older(Store *s, const HistoryQuery *q, HistoryRecord **resets, size_t *n) {
         HistoryQuery older = *q;
-        HistoryReset *more = NULL, *both;
+        HistoryRecord *more = NULL, *both;
         size_t n_more = 0;
 
         if (*n >= q->limit)
@@ -339,7 +341,7 @@ static void append_older(Store *s, const HistoryQuery *q, HistoryReset **resets,
                 return;
         both = reallocarray(*resets, *n + n_more, sizeof *both);
         if (!both) {
-                (void) history_resets_free(more, n_more);
+                (void) history_records_free(more, n_more);
                 return;
         }
         (void) memcpy(both + *n, more, n_more * sizeof *more);
@@ -348,7 +350,7 @@ static void append_older(Store *s, const HistoryQuery *q, HistoryReset **resets,
         *n += n_more;
 }
 
-int store_query(Store *s, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n, uint64_t now) {
+int store_query(Store *s, const HistoryQuery *q, HistoryRecord **ret, size_t *ret_n, uint64_t now) {
         HistoryQuery bounded = *q;
         int r = 0;
 
@@ -368,6 +370,33 @@ int store_query(Store *s, const HistoryQuery *q, HistoryReset **ret, size_t *ret
         if (r >= 0 && !s->disk)
                 append_older(s, &bounded, ret, ret_n);
         return r;
+}
+
+int store_totals(Store *s, HistoryTotals *t, uint64_t now) {
+        _cleanup_free_ HistoryTotals *older = calloc(1, sizeof *older);
+        int r = older ? 0 : -ENOMEM;
+
+        for (unsigned i = 0; r >= 0 && i < TRIES; i++) {
+                r = s->disk ? 0 : ensure_memory(s);
+                if (r < 0)
+                        return r;
+                *t = (HistoryTotals) {};
+                r = rows_totals(s->disk ?: s->memory, t);
+                if (r >= 0 || !s->disk || r == -ENOMEM)
+                        break;
+                disk_failed(s, r, now);
+                r = 0;
+        }
+        if (r < 0 || s->disk || history_read_totals_offline(s->path, older) < 0)
+                return r;
+        if (older->since_usec) {
+                t->since_usec = older->since_usec;
+                t->since_synced = older->since_synced;
+        }
+        for (size_t i = 0; i < older->n; i++)
+                if (totals_add(t, older->items[i].name, older->items[i].value) < 0)
+                        break;
+        return 0;
 }
 
 bool store_maintain(Store *s, uint64_t now) {

@@ -30,12 +30,13 @@ typedef struct Store {
         unsigned n_set_aside;
         unsigned n_commits;        /* since the last look at the size */
         bool prune;
-        int64_t last_id;           /* the highest of all resets, where it is known */
+        int64_t last_id;           /* the highest of all records, where it is known */
 
         /* Ids that were given in memory and are others on the disk. */
         int64_t shift, shift_first, shift_last;
 
-        HistoryEvent event;        /* to be stored with the next write; name NULL for none */
+        HistoryRecord event;        /* to be stored with the next write; name NULL for none */
+        void (*noted)(void *userdata, const HistoryRecord *event); /* may be NULL: it was set */
 } Store;
 
 /* report is called from within the other functions. Only -ENOMEM. */
@@ -53,8 +54,11 @@ typedef int (*StoreApply)(Database *d, void *userdata);
 int store_apply(Store *s, StoreApply apply, void *userdata, uint64_t now_usec) _must_check_;
 
 /* Newest first; while in memory, what can be read of the file follows. */
-int store_query(Store *s, const HistoryQuery *q, HistoryReset **ret, size_t *ret_n,
+int store_query(Store *s, const HistoryQuery *q, HistoryRecord **ret, size_t *ret_n,
                 uint64_t now_usec) _must_check_;
+
+/* Adds to t; while in memory, what can be read of the file too. */
+int store_totals(Store *s, HistoryTotals *t, uint64_t now_usec) _must_check_;
 
 /* What can wait until nobody waits: log written back, oldest rows pruned. true: there is more. */
 bool store_maintain(Store *s, uint64_t now_usec);
@@ -63,7 +67,7 @@ bool store_maintain(Store *s, uint64_t now_usec);
 uint64_t store_retry_at(const Store *s);
 void store_retry(Store *s, uint64_t now_usec);
 
-/* The id by which the reset is known now. */
+/* The id by which the record is known now. */
 int64_t store_id(const Store *s, int64_t id);
 
 /* "ok", or why not. Returns buf. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* When is a reset one of a storm? Pure: the times are the records' own. */
+/* When is a record one of a storm? Pure: the times are the records' own. Resets and events take
+ * turns in one storm (an exception, a reset, an exception, …), so each kind has a Storm of its own. */
 #pragma once
 
 #include "history/history.h"
 
-#define STORM_GAP_USEC UINT64_C(2000000)    /* resets further apart than this are no storm */
+#define STORM_GAP_USEC UINT64_C(2000000)    /* further apart than this it is no storm */
 #define STORM_RUN_MAX 20u                   /* so many alike in a row have a row each */
 #define STORM_WRITE_USEC UINT64_C(30000000) /* the number of the others is written this often */
 
@@ -16,14 +17,14 @@ typedef enum StormVerdict {
 } StormVerdict;
 
 typedef struct Storm {
-        HistoryReset last;       /* the reset before; its detail is ours */
-        unsigned run; /* resets alike and close together up to it, with it; 0: none yet */
+        HistoryRecord last;       /* the one before; its detail and name are ours */
+        unsigned run; /* alike and close together up to it, with it; 0: none yet */
 } Storm;
 
-/* Same cause, kind, stage, exit status, signal and detail. */
-bool storm_alike(const HistoryReset *a, const HistoryReset *b);
+/* Same name, cause, kind, stage, exit status, signal, detail and flags. */
+bool storm_alike(const HistoryRecord *a, const HistoryRecord *b);
 
-/* What becomes of r, the next reset after all that were fed before. */
-StormVerdict storm_feed(Storm *s, const HistoryReset *r);
+/* What becomes of r, the next of its kind after all that were fed before. */
+StormVerdict storm_feed(Storm *s, const HistoryRecord *r);
 
 void storm_done(Storm *s);

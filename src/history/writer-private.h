@@ -18,6 +18,20 @@ typedef struct CounterDelta {
         int64_t delta;
 } CounterDelta;
 
+/* Resets and events, of which each may be in a storm. */
+typedef enum StreamKind {
+        STREAM_RESETS = 0,
+        STREAM_EVENTS,
+        STREAM_MAX,
+} StreamKind;
+
+typedef struct Stream {
+        Storm storm;
+        int64_t row;               /* of the last one that has one */
+        uint64_t repeats;          /* of that row, not written yet */
+        uint64_t repeats_since_usec; /* CLOCK_BOOTTIME */
+} Stream;
+
 struct Writer {
         pthread_mutex_t mutex;
         pthread_cond_t wake;       /* the thread: there is something to do */
@@ -34,6 +48,8 @@ struct Writer {
         uint64_t counters_since_usec; /* CLOCK_BOOTTIME */
         uint64_t busy_since_usec;  /* CLOCK_MONOTONIC; 0: the thread waits for work */
         char state[WRITER_STATE_MAX];
+        HistoryTotals totals;      /* of what is stored, once it was read, and of what was accepted */
+        bool totals_read;
 
         /* constant */
         int event_fd;
@@ -41,10 +57,7 @@ struct Writer {
 
         /* the thread's own */
         Store store;
-        Storm storm;
-        int64_t row;               /* of the last reset that has one */
-        uint64_t repeats;          /* of that row, not written yet */
-        uint64_t repeats_since_usec; /* CLOCK_BOOTTIME */
+        Stream streams[STREAM_MAX];
         CounterDelta taken[WRITER_COUNTERS_MAX];
         size_t n_taken;
 };

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "history/rows.h"
+#include "history/totals.h"
 #include "history/writer-private.h"
 #include "util/parse.h"
 
@@ -18,8 +19,8 @@ typedef struct Batch {
         JobList jobs;
         bool flush;       /* repeats too, though their storm may go on */
 
-        int64_t row;
-        uint64_t repeats;
+        int64_t row[STREAM_MAX];
+        uint64_t repeats[STREAM_MAX];
         bool counters_full;
 } Batch;
 
@@ -45,45 +46,53 @@ void writer_report(void *userdata, JournalEvent event, const char *message) {
 
 /* ---- one transaction ---- */
 
-static bool is_counted(const Writer *w, const Job *j) {
-        return j->type == JOB_RESET && j->verdict == STORM_VERDICT_COUNT && w->row > 0;
+static StreamKind stream_of(const Job *j) {
+        return j->record.name ? STREAM_EVENTS : STREAM_RESETS;
 }
 
-static int apply_repeats(Batch *b, Database *d) {
+static bool is_counted(const Writer *w, const Job *j) {
+        return j->type == JOB_RECORD && j->verdict == STORM_VERDICT_COUNT &&
+               w->streams[stream_of(j)].row > 0;
+}
+
+static uint64_t add_repeat(uint64_t repeats, const Job *j) {
+        return repeats + MIN(1 + j->record.repeats, UINT64_MAX / 2 - repeats);
+}
+
+static int apply_repeats(Batch *b, Database *d, StreamKind k) {
         int r;
 
-        if (b->repeats == 0)
+        if (b->repeats[k] == 0)
                 return 0;
-        r = rows_add_repeats(d, store_id(&b->writer->store, b->row), b->repeats);
+        r = rows_add_repeats(d, store_id(&b->writer->store, b->row[k]), b->repeats[k]);
         if (r >= 0)
-                b->repeats = 0;
+                b->repeats[k] = 0;
         return r;
 }
 
-static int apply_reset(Batch *b, Database *d, Job *j) {
+static int apply_record(Batch *b, Database *d, Job *j) {
+        StreamKind k = stream_of(j);
         int r;
 
         if (is_counted(b->writer, j)) {
-                b->repeats += MIN(1 + j->reset.repeats, UINT64_MAX / 2 - b->repeats);
-                j->id = b->row;
+                b->repeats[k] = add_repeat(b->repeats[k], j);
+                j->id = b->row[k];
                 return 0;
         }
-        r = apply_repeats(b, d);
+        r = apply_repeats(b, d, k);
         if (r >= 0)
-                r = rows_add_reset(d, b->writer->store.last_id + 1, &j->reset, &j->id);
+                r = rows_add(d, b->writer->store.last_id + 1, &j->record, &j->id);
         if (r >= 0)
-                b->row = j->id;
+                b->row[k] = j->id;
         return r;
 }
 
 static int apply_job(Batch *b, Database *d, Job *j) {
         switch (j->type) {
-        case JOB_RESET:
-                return apply_reset(b, d, j);
-        case JOB_EVENT:
-                return rows_add_event(d, &j->event);
+        case JOB_RECORD:
+                return apply_record(b, d, j);
         case JOB_BOOT:
-                return rows_add_boot(d, &j->event, MPYD_VERSION);
+                return rows_add_boot(d, &j->record, MPYD_VERSION);
         case JOB_LATE:
                 return rows_mark_late(d, store_id(&b->writer->store, j->id));
         case JOB_QUERY:
@@ -111,8 +120,10 @@ static int apply_counters(Batch *b, Database *d) {
 static int apply_batch(Database *d, void *userdata) {
         Batch *b = userdata;
 
-        b->row = b->writer->row;
-        b->repeats = b->writer->repeats;
+        for (StreamKind k = 0; k < STREAM_MAX; k++) {
+                b->row[k] = b->writer->streams[k].row;
+                b->repeats[k] = b->writer->streams[k].repeats;
+        }
         b->counters_full = false;
         for (Job *j = b->jobs.first; j; j = j->next) {
                 int r = apply_job(b, d, j);
@@ -120,8 +131,8 @@ static int apply_batch(Database *d, void *userdata) {
                 if (r < 0)
                         return r;
         }
-        if (b->flush) {
-                int r = apply_repeats(b, d);
+        for (StreamKind k = 0; b->flush && k < STREAM_MAX; k++) {
+                int r = apply_repeats(b, d, k);
 
                 if (r < 0)
                         return r;
@@ -129,21 +140,20 @@ static int apply_batch(Database *d, void *userdata) {
         return apply_counters(b, d);
 }
 
-static void set_repeats(Writer *w, uint64_t repeats, uint64_t now) {
-        if (repeats > 0 && (w->repeats == 0 || repeats < w->repeats))
-                w->repeats_since_usec = now;
-        w->repeats = repeats;
+static void set_repeats(Stream *s, uint64_t repeats, uint64_t now) {
+        if (repeats > 0 && (s->repeats == 0 || repeats < s->repeats))
+                s->repeats_since_usec = now;
+        s->repeats = repeats;
 }
 
-/* Storm's resets alone cost no commit: they are counted and answered. */
+/* A storm's records alone cost no commit: they are counted and answered. */
 static void count_batch(Writer *w, Batch *b, uint64_t now) {
-        uint64_t n = w->repeats;
-
         for (Job *j = b->jobs.first; j; j = j->next) {
-                n += MIN(1 + j->reset.repeats, UINT64_MAX / 2 - n);
-                j->id = w->row;
+                Stream *s = &w->streams[stream_of(j)];
+
+                set_repeats(s, add_repeat(s->repeats, j), now);
+                j->id = s->row;
         }
-        set_repeats(w, n, now);
 }
 
 static void write_batch(Writer *w, Batch *b, uint64_t now) {
@@ -152,13 +162,16 @@ static void write_batch(Writer *w, Batch *b, uint64_t now) {
         w->n_taken = 0;
         if (r < 0) {
                 for (Job *j = b->jobs.first; j; j = j->next)
-                        if (j->type == JOB_RESET)
+                        if (j->type == JOB_RECORD)
                                 j->id = r;
-                w->repeats_since_usec = now; /* not at once again */
+                for (StreamKind k = 0; k < STREAM_MAX; k++)
+                        w->streams[k].repeats_since_usec = now; /* not at once again */
                 return;
         }
-        w->row = b->row;
-        set_repeats(w, b->repeats, now);
+        for (StreamKind k = 0; k < STREAM_MAX; k++) {
+                w->streams[k].row = b->row[k];
+                set_repeats(&w->streams[k], b->repeats[k], now);
+        }
         if (b->counters_full)
                 writer_report(w, JOURNAL_HISTORY_LOST,
                               "There are too many counters; new names are ignored.");
@@ -190,19 +203,27 @@ static void answer(Writer *w, JobList *jobs) {
 
 /* Repeats of a storm that are not in its row yet belong to the truth as well. */
 static void add_unwritten_repeats(Writer *w, Job *j) {
-        for (size_t i = 0; i < j->n_resets; i++)
-                if (j->resets[i].id == store_id(&w->store, w->row))
-                        j->resets[i].repeats += w->repeats;
+        for (StreamKind k = 0; k < STREAM_MAX; k++)
+                for (size_t i = 0; w->streams[k].repeats > 0 && i < j->n_records; i++)
+                        if (j->records[i].id == store_id(&w->store, w->streams[k].row))
+                                j->records[i].repeats += w->streams[k].repeats;
 }
 
 static void answer_query(Writer *w, Job *j, uint64_t now) {
         JobList one = {};
 
-        j->r = store_query(&w->store, &j->query, &j->resets, &j->n_resets, now);
-        if (j->r >= 0 && w->repeats > 0)
+        j->r = store_query(&w->store, &j->query, &j->records, &j->n_records, now);
+        if (j->r >= 0)
                 add_unwritten_repeats(w, j);
         job_list_push(&one, j);
         answer(w, &one);
+}
+
+static bool any_repeats(const Writer *w) {
+        for (StreamKind k = 0; k < STREAM_MAX; k++)
+                if (w->streams[k].repeats > 0)
+                        return true;
+        return false;
 }
 
 static void tell_lost(Writer *w) {
@@ -226,7 +247,7 @@ static void tell_lost(Writer *w) {
 
 static void process(Writer *w, JobList *jobs, bool flush) {
         uint64_t now = now_usec(CLOCK_BOOTTIME);
-        Batch b = { .writer = w, .flush = flush && w->repeats > 0 };
+        Batch b = { .writer = w, .flush = flush && any_repeats(w) };
         Job *query = NULL, *j;
 
         while ((j = job_list_pop(jobs))) {
@@ -234,8 +255,8 @@ static void process(Writer *w, JobList *jobs, bool flush) {
                         query = j; /* the last: see take_locked() */
                         continue;
                 }
-                if (j->type == JOB_RESET)
-                        j->verdict = storm_feed(&w->storm, &j->reset);
+                if (j->type == JOB_RECORD)
+                        j->verdict = storm_feed(&w->streams[stream_of(j)].storm, &j->record);
                 job_list_push(&b.jobs, j);
         }
         if (batch_needs_disk(&b))
@@ -255,8 +276,9 @@ static void process(Writer *w, JobList *jobs, bool flush) {
 static uint64_t next_deadline(const Writer *w) {
         uint64_t t = store_retry_at(&w->store);
 
-        if (w->repeats > 0)
-                t = MIN(t, w->repeats_since_usec + STORM_WRITE_USEC);
+        for (StreamKind k = 0; k < STREAM_MAX; k++)
+                if (w->streams[k].repeats > 0)
+                        t = MIN(t, w->streams[k].repeats_since_usec + STORM_WRITE_USEC);
         if (w->n_counters > 0)
                 t = MIN(t, w->counters_since_usec + WRITER_COUNTERS_USEC);
         return t;
@@ -318,16 +340,45 @@ static bool work(Writer *w, bool wait) {
         return go_on;
 }
 
+static void on_noted(void *userdata, const HistoryRecord *event) {
+        Writer *w = userdata;
+
+        (void) pthread_mutex_lock(&w->mutex);
+        totals_add_record(&w->totals, event, 1);
+        (void) pthread_mutex_unlock(&w->mutex);
+}
+
+/* What is stored of former runs; what this one has accepted meanwhile is there already. */
+static void read_totals(Writer *w, uint64_t now) {
+        _cleanup_free_ HistoryTotals *t = calloc(1, sizeof *t);
+
+        if (!t || store_totals(&w->store, t, now) < 0)
+                return;
+        (void) pthread_mutex_lock(&w->mutex);
+        for (size_t i = 0; i < t->n; i++)
+                if (totals_add(&w->totals, t->items[i].name, t->items[i].value) < 0)
+                        break;
+        if (t->since_usec) {
+                w->totals.since_usec = t->since_usec;
+                w->totals.since_synced = t->since_synced;
+        }
+        w->totals_read = true;
+        (void) pthread_mutex_unlock(&w->mutex);
+}
+
 void *writer_main(void *userdata) {
         Writer *w = userdata;
         bool more = false;
 
         (void) pthread_setname_np(pthread_self(), "mpyd-history");
+        w->store.noted = on_noted;
         store_open(&w->store, now_usec(CLOCK_BOOTTIME));
+        read_totals(w, now_usec(CLOCK_BOOTTIME));
         while (work(w, !more))
                 more = store_maintain(&w->store, now_usec(CLOCK_BOOTTIME));
         store_close(&w->store, now_usec(CLOCK_BOOTTIME));
-        storm_done(&w->storm);
+        for (StreamKind k = 0; k < STREAM_MAX; k++)
+                storm_done(&w->streams[k].storm);
         (void) pthread_mutex_lock(&w->mutex);
         w->finished = true;
         (void) pthread_cond_broadcast(&w->ended);

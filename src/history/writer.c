@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "history/record.h"
+#include "history/totals.h"
 #include "util/parse.h"
 
 #define STALLED_USEC (2 * USEC_PER_SEC) /* then the state says that the disk does not answer */
@@ -25,15 +26,12 @@ Job *job_free(Job *j) {
         if (!j)
                 return NULL;
         switch (j->type) {
-        case JOB_RESET:
-                history_reset_done(&j->reset);
-                break;
-        case JOB_EVENT:
+        case JOB_RECORD:
         case JOB_BOOT:
-                history_event_done(&j->event);
+                history_record_done(&j->record);
                 break;
         case JOB_QUERY:
-                (void) history_resets_free(j->resets, j->n_resets);
+                (void) history_records_free(j->records, j->n_records);
                 break;
         case JOB_REPORT:
                 free(j->message);
@@ -170,7 +168,7 @@ int writer_fd(Writer *w) {
 }
 
 static bool is_hard(const Job *j) {
-        return j->type == JOB_RESET && j->reset.kind != RESET_KIND_SOFT;
+        return j->type == JOB_RECORD && !j->record.name && j->record.kind != RESET_KIND_SOFT;
 }
 
 /* The newest waiting hard reset like j; when the queue is at its very end, the newest at all. */
@@ -180,7 +178,7 @@ static Job *find_partner(Writer *w, const Job *j) {
         for (Job *i = w->queue.first; i; i = i->next)
                 if (is_hard(i)) {
                         newest = i;
-                        if (storm_alike(&i->reset, &j->reset))
+                        if (storm_alike(&i->record, &j->record))
                                 alike = i;
                 }
         return alike || w->queue.n < WRITER_QUEUE_HARD_MAX ? alike : newest;
@@ -190,29 +188,47 @@ static uint64_t add_saturated(uint64_t a, uint64_t b) {
         return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/* Accepted is as good as stored: who asks for the totals is not to wait for the disk. */
+static void total_locked(Writer *w, const Job *j) {
+        const HistoryRecord *r = &j->record;
+
+        if (j->type == JOB_RECORD)
+                totals_add_record(&w->totals, r,
+                                  (int64_t) MIN(r->repeats, (uint64_t) INT64_MAX - 1) + 1);
+        else if (j->type == JOB_BOOT && w->totals.since_usec == 0) {
+                w->totals.since_usec = r->realtime_usec;
+                w->totals.since_synced = r->clock_synced;
+        }
+}
+
+/* The queue is full: j is counted in a hard reset that waits there. NULL: there is none. */
+static Job *merge_locked(Writer *w, Job *j) {
+        Job *partner = find_partner(w, j);
+
+        if (!partner)
+                return NULL;
+        partner->record.repeats = add_saturated(partner->record.repeats, 1 + j->record.repeats);
+        w->n_merged++;
+        j->id = -ENOBUFS;
+        if (j->seq)
+                writer_answer_locked(w, j);
+        else
+                (void) job_free(j);
+        return partner;
+}
+
 static int submit_locked(Writer *w, Job *j) {
+        bool full = w->queue.n >= WRITER_QUEUE_MAX;
+
         if (w->stop)
                 return -ESHUTDOWN;
-        if (w->queue.n >= WRITER_QUEUE_MAX) {
-                Job *partner;
-
-                if (!is_hard(j)) {
-                        w->n_refused++;
-                        return -ENOBUFS;
-                }
-                partner = find_partner(w, j);
-                if (partner) {
-                        partner->reset.repeats =
-                                add_saturated(partner->reset.repeats, 1 + j->reset.repeats);
-                        w->n_merged++;
-                        j->id = -ENOBUFS;
-                        if (j->seq)
-                                writer_answer_locked(w, j);
-                        else
-                                (void) job_free(j);
-                        return 0;
-                }
+        if (full && !is_hard(j)) {
+                w->n_refused++;
+                return -ENOBUFS;
         }
+        total_locked(w, j);
+        if (full && merge_locked(w, j))
+                return 0;
         job_list_push(&w->queue, j);
         (void) pthread_cond_signal(&w->wake);
         return 0;
@@ -223,6 +239,17 @@ int writer_submit(Writer *w, Job *j) {
 
         (void) pthread_mutex_lock(&w->mutex);
         r = submit_locked(w, j);
+        (void) pthread_mutex_unlock(&w->mutex);
+        return r;
+}
+
+int writer_totals(Writer *w, HistoryTotals *ret) {
+        int r;
+
+        (void) pthread_mutex_lock(&w->mutex);
+        r = w->totals_read ? 0 : -EAGAIN;
+        if (r >= 0)
+                *ret = w->totals;
         (void) pthread_mutex_unlock(&w->mutex);
         return r;
 }
@@ -246,6 +273,8 @@ static int count_locked(Writer *w, const char *name, int64_t delta) {
         }
         if (__builtin_add_overflow(w->counters[i].delta, delta, &w->counters[i].delta))
                 w->counters[i].delta = delta > 0 ? INT64_MAX : INT64_MIN;
+        if (totals_add(&w->totals, name, delta) < 0) /* told where it is stored */
+                return 0;
         return 0;
 }
 

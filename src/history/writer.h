@@ -16,9 +16,8 @@
 typedef struct Writer Writer;
 
 typedef enum JobType {
-        JOB_RESET = 0,
-        JOB_EVENT,
-        JOB_BOOT,    /* the daemon started: event is the stamp */
+        JOB_RECORD = 0,
+        JOB_BOOT,    /* the daemon started: record is the stamp */
         JOB_LATE,    /* id is the reset */
         JOB_QUERY,
         JOB_REPORT,  /* only as an answer */
@@ -31,22 +30,21 @@ struct Job {
         Job *next;
         JobType type;
         uint64_t seq;           /* of the asker's; 0: no answer is wanted */
-        int64_t id;             /* JOB_LATE; answer to JOB_RESET */
+        int64_t id;             /* JOB_LATE; answer to JOB_RECORD */
         union {
-                HistoryReset reset;
-                HistoryEvent event;
+                HistoryRecord record;
                 struct {
                         HistoryQuery query;
-                        int r;
-                        HistoryReset *resets;
-                        size_t n_resets;
+                        HistoryRecord *records;
+                        size_t n_records;
                 };
                 struct {
                         JournalEvent event_kind;
                         char *message;
                 };
         };
-        StormVerdict verdict;   /* JOB_RESET: the writer's own */
+        int r;                  /* answer to JOB_QUERY */
+        StormVerdict verdict;   /* JOB_RECORD: the writer's own */
 };
 
 Job *job_new(JobType type); /* NULL: out of memory */
@@ -64,6 +62,9 @@ int writer_submit(Writer *w, Job *j) _must_check_;
 
 /* Waits for the next write, WRITER_COUNTERS_USEC at most. -ENOBUFS: too many names. */
 int writer_count(Writer *w, const char *name, int64_t delta) _must_check_;
+
+/* Of all that is stored or was accepted. -EAGAIN: nothing is known of what is stored yet. */
+int writer_totals(Writer *w, HistoryTotals *ret) _must_check_;
 
 /* The answers so far, oldest first; the caller's. */
 Job *writer_take_answers(Writer *w);

@@ -5,6 +5,7 @@ import pwd
 import random
 import socket
 import struct
+import json
 import time
 
 import pytest
@@ -123,10 +124,14 @@ def test_over_long_arguments_are_cut(board):
 
 
 def test_history_and_log_are_bounded(board):
-    text = board.control.call("GetHistory", "xtxu", 0, 0, 0, 0xffffffff)[0]
+    text = board.control.call("GetHistory", "xtxus", 0, 0, 0, 0xffffffff, "")[0]
     assert text.startswith("[")
     with pytest.raises(ControlError):
-        board.control.call("GetHistory", "xtxu", -5, 2**64 - 1, -1, 0)
+        board.control.call("GetHistory", "xtxus", -5, 2**64 - 1, -1, 0, "")
+    with pytest.raises(ControlError, match="so long a name"):
+        board.control.call("GetHistory", "xtxus", 0, 0, 0, 1, "x" * 1000)
+    totals = json.loads(board.control.call("GetTotals", "")[0])["totals"]
+    assert totals["power-ons"] == 1 and totals["daemon-start"] == 1
     assert len(board.control.log(0xffffffff)) < 5000
 
 

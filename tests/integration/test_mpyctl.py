@@ -393,7 +393,8 @@ def test_history(own):
     own.wait_state("idle")
     ctl(own, "reset")
     own.wait_state("idle")
-    live = json.loads(ctl(own, "--json", "history")[0])
+    resets = ("--json", "history", "--only", "resets")
+    live = json.loads(ctl(own, *resets)[0])
     assert [r["id"] for r in live] == sorted(r["id"] for r in live)
     assert live[0]["cause"] == "PWRON_RESET" and live[-1]["cause"] == "HARD_RESET"
     assert "ValueError: compost" in live[-1]["traceback"]
@@ -405,12 +406,33 @@ def test_history(own):
     assert ctl(own, "history", "show")[0] == out
     assert json.loads(ctl(own, "--json", "history", "show", str(live[0]["id"]))[0]) == live[0]
     assert len(json.loads(ctl(own, "--json", "history", "--limit", "1")[0])) == 1
-    assert json.loads(ctl(own, "--json", "history", "--since", "1h")[0]) == live
+    assert json.loads(ctl(own, *resets, "--since", "1h")[0]) == live
+    all_of_it = json.loads(ctl(own, "--json", "history")[0])
+    assert [r for r in all_of_it if r["type"] == "reset"] == live
+    events = json.loads(ctl(own, "--json", "history", "--only", "events")[0])
+    assert [r for r in all_of_it if r["type"] == "event"] == events
+    assert [r["name"] for r in events] == ["daemon-start", "exception", "exception"]
+    assert json.loads(ctl(own, "--json", "history", "--only", "exception")[0]) == events[1:]
+    out, _ = ctl(own, "history", "show", str(events[-1]["id"]))
+    assert "Event" in out and "exception" in out and "ValueError: compost" in out
+    assert "Happened" in out and "main.py" in out
+    out, _ = ctl(own, "history", "--totals")
+    assert "3 resets\n" in out and "2 uncaught exceptions\n" in out and "Since " in out
+    out, _ = ctl(own, "status")
+    assert "3 resets since" in out and "2 exceptions" not in out and "uncaught exceptions" in out
+    assert status(own)["totals"]["totals"]["exception"] == 2
+    totals = json.loads(ctl(own, "--json", "history", "--totals")[0])
+    ctl(own, "history", "--totals", "--limit", "3", code=USAGE)
+    ctl(own, "history", "show", "1", "--only", "resets", code=USAGE)
     assert ctl(own, "history", "--since", "now")[0] == ""
     ctl(own, "history", "show", "99999", code=NOT_FOUND)
 
     assert own.stop() == 0
-    assert json.loads(ctl(own, "--json", "history")[0]) == live
+    assert json.loads(ctl(own, *resets)[0]) == live
+    later = json.loads(ctl(own, "--json", "history", "--totals")[0])
+    assert later["totals"] == {**totals["totals"], "board-stop": 1, "daemon-stop": 1}
+    assert later["since_usec"] == totals["since_usec"]
+    assert "3 resets since" in ctl(own, "status", code=3)[0]
     assert "ValueError: compost" in ctl(own, "history", "show")[0]
 
 

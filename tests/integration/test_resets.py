@@ -97,7 +97,7 @@ def test_board_killed_from_outside(boards, number):
 def test_history_has_a_row_of_each_kind_of_end(boards):
     b = boards({"boot.py": "import machine, os\n"
                            "n = int(open('/n').read()) + 1 if 'n' in os.listdir() else 1\n"
-                           "open('/n', 'w').write(str(n))\n"
+                           "with open('/n', 'w') as f: f.write(str(n))\n"
                            "if n == 2: machine.soft_reset()\n",
                 "main.py": "if n == 3: machine.reset()\n"
                            "if n == 4: machine.deepsleep(100)\n"
@@ -110,6 +110,7 @@ def test_history_has_a_row_of_each_kind_of_end(boards):
     repl.read_until(b"MPY: soft reboot")
     repl.sync()
     b.hard_reset()                            # 7
+    b.wait_state("idle")
     os.kill(b.board_pid(), signal.SIGKILL)    # 8
     b.wait(lambda p: p["Crashes"] == 1 and p["State"] == "idle")
     repl.close()
@@ -122,10 +123,10 @@ def test_history_has_a_row_of_each_kind_of_end(boards):
         (SOFT, POWER_ON, KIND_SOFT, REPL),
         (SOFT, POWER_ON, KIND_SOFT, BOOT),
         (HARD, SOFTWARE, KIND_HARD, MAIN),
-        (DEEPSLEEP, DEEP_SLEEP_ALARM, KIND_HARD, MAIN),
+        (DEEPSLEEP, DEEP_SLEEP_ALARM, KIND_HARD, OFF),  # told when it fell asleep
         (SOFT, DEEP_SLEEP_ALARM, KIND_SOFT, REPL),
         (HARD, RESET_PIN, KIND_HARD, REPL),
-        (HARD, UNKNOWN, KIND_HARD, told[7][3]),
+        (HARD, UNKNOWN, KIND_HARD, REPL),
         (HARD, RESET_PIN, KIND_HARD, OFF),
     ], rows
     assert "ValueError: on purpose" in rows[5]["traceback"]
@@ -136,7 +137,89 @@ def test_history_has_a_row_of_each_kind_of_end(boards):
         assert abs(row["realtime_usec"] / 1e6 - time.time()) < timeout(120)
         assert row["late"] in (0, 1) and row["clock_synced"] in (0, 1)
         assert not before or row["boottime_usec"] > before["boottime_usec"]
-    assert [r["id"] for r in b.ctl_json("history")] == [r["id"] for r in rows]
+    assert [r["id"] for r in b.ctl_json("history", "--only", "resets")] == [r["id"] for r in rows]
+
+    # Together with what else happened it is one time line.
+    line = b.ctl_json("history", "--since", "1d")
+    assert [r["id"] for r in line] == sorted({r["id"] for r in line})
+    assert [r["name"] or r["cause"] for r in line] == [
+        "daemon-start", "PWRON_RESET", "SOFT_RESET", "SOFT_RESET", "HARD_RESET",
+        "deep-sleep", "DEEPSLEEP_RESET", "exception", "SOFT_RESET", "HARD_RESET", "HARD_RESET",
+        "board-stop", "daemon-stop", "daemon-start", "HARD_RESET"]
+    slept, raised, stopped = line[5], line[7], line[11]
+    assert slept["stage"] == "main.py" and slept["uptime_usec"] > 0
+    assert slept["detail"] == "machine.deepsleep() from main.py"
+    assert raised["detail"] == "main.py: ValueError: on purpose"
+    assert "ValueError: on purpose" in raised["traceback"] and raised["stage"] == "main.py"
+    assert stopped["detail"] == "mpyd stopped" and stopped["stage"] == "repl"
+    assert stopped["exit_status"] == 0 and stopped["signal"] is None
+    assert stopped["uptime_usec"] > 0 and stopped["traceback"] is None
+    totals = b.ctl_json("history", "--totals")["totals"]
+    assert totals == {"resets": 9, "power-ons": 1, "soft-resets": 3, "hard-resets": 4,
+                      "deep-sleep-wakes": 1, "crashes": 1, "exception": 1, "deep-sleep": 1,
+                      "daemon-start": 2, "daemon-stop": 1, "board-stop": 1}
+
+
+def stop_and_read(b, forced=False):
+    """The last entries of the history, once mpyd has stopped."""
+    b.stop()
+    return {r["name"]: r for r in b.events()}
+
+
+def test_the_end_of_a_life_by_a_stop_is_told(boards):
+    """A program that is made to stop when mpyd does: what it was at, for how long, its traceback."""
+    b = boards({"main.py": "import time\n"
+                           "try:\n"
+                           "    while True: time.sleep(1)\n"
+                           "finally:\n"
+                           "    raise ValueError('pump left on')\n"})
+    b.wait_state("running")
+    time.sleep(0.5)
+    end = stop_and_read(b)["board-stop"]
+    assert end["stage"] == "main.py" and end["detail"] == "mpyd stopped"
+    assert 500_000 <= end["uptime_usec"] < timeout(60) * 1e6
+    assert end["exit_status"] == 0 and end["signal"] is None
+    assert "ValueError: pump left on" in end["traceback"]
+    shown = b.ctl("history", "show", str(end["id"])).stdout
+    assert "in main.py, after" in shown and "pump left on" in shown and "status 0" in shown
+
+
+def test_the_end_of_a_life_that_had_to_be_killed_is_told(boards):
+    b = boards({"main.py": "while True:\n    try: x = 10 ** 10000000\n    except: pass\n"},
+               config={"stop": {"interrupt-timeout": "200ms", "abort-timeout": "200ms"}})
+    b.wait_state("running")
+    end = stop_and_read(b)["board-stop"]
+    assert end["stage"] == "main.py" and end["signal"] == signal.SIGKILL
+
+
+def test_the_end_of_a_life_that_sleeps_is_told(boards):
+    """Power that goes while it sleeps leaves nothing more to write: it is on disk before."""
+    b = boards({"main.py": "import machine\nmachine.deepsleep(3600_000)\n"})
+    b.wait_state("deep-sleep")
+    deadline = time.monotonic() + timeout(20)
+    while not (slept := b.events("deep-sleep")):
+        assert time.monotonic() < deadline
+    os.kill(b.pid, signal.SIGKILL)
+    b.process.wait()
+    assert b.events("deep-sleep") == slept and len(slept) == 1
+    assert slept[0]["stage"] == "main.py" and slept[0]["signal"] == signal.SIGKILL
+    b.expected_exit = -signal.SIGKILL
+    assert b.events("board-stop") == []
+
+
+def test_totals_count_what_a_storm_coalesces(boards):
+    b = boards({"main.py": "import machine, os\n"
+                           "n = int(open('/n').read()) + 1 if 'n' in os.listdir() else 1\n"
+                           "open('/n', 'w').write(str(n))\n"
+                           "try: raise ValueError('always')\n"
+                           "finally: n < 150 and machine.reset()\n"},
+               config={"reset": {"burst": 1000}})
+    b.wait(lambda p: p["State"] == "idle" and p["HardResets"] == 150, timeout=60)
+    b.hard_reset()
+    b.wait_history(lambda rows: sum(1 + r["repeats"] for r in rows) == 151)
+    totals = b.ctl_json("history", "--totals")["totals"]
+    assert totals["resets"] == 151 and totals["hard-resets"] == 150
+    assert len(b.ctl_json("history", "--since", "1d")) < 60
 
 
 def test_record_is_durable_before_the_first_line(boards):

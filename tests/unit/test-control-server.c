@@ -91,7 +91,7 @@ typedef struct Question {
 } Question;
 static unsigned n_questions;
 
-static void on_history_answer(void *userdata, int r, HistoryReset *resets, size_t n) {
+static void on_history_answer(void *userdata, int r, HistoryRecord *resets, size_t n) {
         _cleanup_free_ Question *q = userdata;
 
         n_questions--;
@@ -165,7 +165,7 @@ static void fill_supervisor(Supervisor *s) {
 static _Noreturn void serve(int ready_fd) {
         Supervisor *s = &supervisor;
         char path[96], line[] = "x";
-        HistoryReset reset = { .cause = RESET_CAUSE_HARD, .reason = RESET_REASON_SOFTWARE,
+        HistoryRecord reset = { .cause = RESET_CAUSE_HARD, .reason = RESET_REASON_SOFTWARE,
                                .kind = RESET_KIND_HARD, .detail = (char *) "for the test",
                                .exit_status = -1, .traceback = line };
         sigset_t mask;
@@ -194,7 +194,7 @@ static _Noreturn void serve(int ready_fd) {
                 _exit(4);
         for (unsigned i = 0; i < 5; i++) {
                 reset.boottime_usec = (i + 1) * USEC_PER_HOUR; /* no storm */
-                if (history_add_reset(s->history, &reset, i == 4 ? on_stored : NULL, &ready_fd) < 0)
+                if (history_add(s->history, &reset, i == 4 ? on_stored : NULL, &ready_fd) < 0)
                         _exit(5);
         }
         if (control_server_new(&s->control, s->event,
@@ -454,7 +454,7 @@ found:;
 
 static void test_introspection(void **state) {
         static const char *const names[] = {
-                "Reset", "Interrupt", "OpenConsole", "GetHistory", "GetLog", "FollowLog", "Logged",
+                "Reset", "Interrupt", "OpenConsole", "GetHistory", "GetTotals", "GetLog", "FollowLog", "Logged",
                 "BoardReset", "StateChanged", "name=\"State\" type=\"s\" access=\"read\"",
         };
         sd_bus *b = bus_get();
@@ -586,7 +586,7 @@ static void test_console(void **state) {
 }
 
 static int ask_history(sd_bus *b, int64_t id, sd_bus_message **reply) {
-        return call(b, "GetHistory", NULL, reply, "xtxu", id, (uint64_t) 0, (int64_t) 0, 3u);
+        return call(b, "GetHistory", NULL, reply, "xtxus", id, (uint64_t) 0, (int64_t) 0, 3u, "");
 }
 
 static void test_history(void **state) {
@@ -622,8 +622,8 @@ static void test_many_questions(void **state) {
                 for (unsigned i = 0; i < 200; i++)
                         assert_true(sd_bus_call_method_async(
                                             b, NULL, CONTROL_SERVICE, CONTROL_PATH, CONTROL_INTERFACE,
-                                            "GetHistory", on_answer, n, "xtxu", (int64_t) 0, (uint64_t) 0,
-                                            (int64_t) 0, 1000u) >= 0);
+                                            "GetHistory", on_answer, n, "xtxus", (int64_t) 0, (uint64_t) 0,
+                                            (int64_t) 0, 1000u, "") >= 0);
                 assert_true(sd_bus_flush(b) >= 0);
                 while (round == 0 && n[0] + n[1] < 200) {
                         int r = sd_bus_process(b, NULL);

@@ -64,12 +64,12 @@ void run_until(Board *f, const unsigned *n, unsigned wanted) {
 }
 
 void board_add(Board *f, unsigned n, Done *d) {
-        HistoryReset r = reset_make(n);
+        HistoryRecord r = reset_make(n);
 
-        assert_int_equal(history_add_reset(f->history, &r, on_done, d), 0);
+        assert_int_equal(history_add(f->history, &r, on_done, d), 0);
 }
 
-void on_answer(void *userdata, int r, HistoryReset *resets, size_t n) {
+void on_answer(void *userdata, int r, HistoryRecord *resets, size_t n) {
         Answer *a = userdata;
 
         a->n_answers++;
@@ -82,7 +82,8 @@ Answer board_query(Board *f, unsigned limit) {
         Answer a = {};
 
         assert_int_equal(
-                history_query(f->history, &(HistoryQuery) { .limit = limit }, on_answer, &a), 0);
+                history_query(f->history, &(HistoryQuery) { .limit = limit, .only = HISTORY_ONLY_RESETS },
+                              on_answer, &a), 0);
         run_until(f, &a.n_answers, 1);
         assert_int_equal(a.r, 0);
         return a;

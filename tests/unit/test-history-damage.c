@@ -62,7 +62,7 @@ static void image_done(Image *image) {
 /* After whatever was done to the file: new resets are stored, durable, and the reader has no
  * trouble either. */
 static void assert_goes_on(Fixture *f) {
-        HistoryReset *r;
+        HistoryRecord *r;
         int64_t id;
         size_t n;
 
@@ -70,9 +70,9 @@ static void assert_goes_on(Fixture *f) {
         id = fixture_add(f, 1000);
         assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 1000 }, &r, &n, f->now),
                          0);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         (void) store_maintain(&f->store, f->now);
-        assert_int_equal(fixture_add(f, 1001), id + 1);
+        assert_in_range(fixture_add(f, 1001), id + 1, id + 2); /* or "history-set-aside" is between */
         assert_non_null(f->store.disk);
         fixture_close(f);
 
@@ -80,7 +80,7 @@ static void assert_goes_on(Fixture *f) {
          */
         n = offline_resets(f->path, &r);
         assert_true(n >= 1 && reset_is(&r[0], 1001));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
 }
 
 typedef struct Tally {
@@ -88,14 +88,14 @@ typedef struct Tally {
 } Tally;
 
 static void try_image(Fixture *f, const Image *image, Tally *tally) {
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n;
 
         file_write(f->path, image->db, image->db_size);
         if (image->wal)
                 file_write(f->wal, image->wal, image->wal_size);
         if (history_read_offline(f->path, &(HistoryQuery) { .limit = 1000 }, &r, &n) >= 0)
-                (void) history_resets_free(r, n);
+                (void) history_records_free(r, n);
         assert_goes_on(f);
         if (n_set_aside(f) > 0)
                 tally->set_aside++;
@@ -181,7 +181,7 @@ static void test_truncated(void **state) {
 /* Good rows with numbers that cannot be: those are not shown, the others are. */
 static void test_impossible_values(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
 
         fixture_open(f);
         for (unsigned i = 1; i <= 6; i++)
@@ -197,7 +197,7 @@ static void test_impossible_values(void **state) {
         assert_string_equal(r[1].boot_id, "");
         assert_string_equal(r[1].traceback, "\\xff");
         assert_int_equal(r[1].uptime_usec, 0);
-        (void) history_resets_free(r, 4);
+        (void) history_records_free(r, 4);
         assert_goes_on(f);
 }
 
@@ -205,7 +205,7 @@ static void test_impossible_values(void **state) {
 
 static void assert_set_aside(Fixture *f, const void *content, size_t size) {
         unsigned warnings = f->n_warnings;
-        HistoryEvent *events;
+        HistoryRecord *events;
         const char *name;
         char *kept;
         size_t n;
@@ -231,10 +231,10 @@ static void assert_set_aside(Fixture *f, const void *content, size_t size) {
                 free(data);
         }
         free(kept);
-        assert_int_equal(history_read_events_offline(f->path, 10, &events, &n), 0);
+        assert_int_equal(history_read_offline(f->path, &(HistoryQuery) { .limit = 10, .only = "events" }, &events, &n), 0);
         assert_int_equal(n, 1);
         assert_string_equal(events[0].name, "history-set-aside");
-        (void) history_events_free(events, n);
+        (void) history_records_free(events, n);
         remove_all(f);
 }
 
@@ -338,7 +338,7 @@ static void test_log_goes_along(void **state) {
         file_write(f->path, image.db, image.db_size);
         file_write(f->wal, image.wal, image.wal_size);
         fixture_open(f);
-        assert_int_equal(fixture_add(f, 1), 1);
+        assert_int_equal(fixture_add(f, 1), 2); /* after the event that tells it */
         assert_int_equal(n_set_aside(f), 2);
         fixture_close(f);
         image_done(&image);
@@ -347,12 +347,14 @@ static void test_log_goes_along(void **state) {
 /* A disk that damages every new file is not filled with them. */
 static void test_damaged_again_and_again(void **state) {
         Fixture *f = *state;
+        int64_t last = 0;
 
         fixture_open(f);
         for (unsigned i = 1; i <= 10; i++) {
                 int64_t id = fixture_add(f, i);
 
-                assert_int_equal(id, i); /* they go on over all that */
+                assert_in_range(id, last + 1, last + 2); /* they go on over all that */
+                last = id;
                 if (f->store.disk)
                         assert_int_equal(sqlite3_exec(f->store.disk->db, "DROP TABLE resets", NULL,
                                                       NULL, NULL),
@@ -366,7 +368,7 @@ static void test_damaged_again_and_again(void **state) {
 static void test_moved_away_while_open(void **state) {
         Fixture *f = *state;
         char *away = path_in(f->dir, "backup.db");
-        HistoryReset *r;
+        HistoryRecord *r;
 
         fixture_open(f);
         (void) fixture_add(f, 1);
@@ -375,13 +377,13 @@ static void test_moved_away_while_open(void **state) {
         assert_non_null(strstr(f->last_report, "moved away"));
         assert_int_equal(offline_resets(f->path, &r), 1);
         assert_true(reset_is(&r[0], 2));
-        (void) history_resets_free(r, 1);
+        (void) history_records_free(r, 1);
         assert_int_equal(unlink(f->path), 0);
         assert_int_equal(fixture_add(f, 3), 3);
         assert_non_null(f->store.disk);
         fixture_close(f);
         assert_int_equal(offline_resets(f->path, &r), 1);
-        (void) history_resets_free(r, 1);
+        (void) history_records_free(r, 1);
         free(away);
 }
 
@@ -389,8 +391,8 @@ static void test_moved_away_while_open(void **state) {
 
 static void test_older_version_is_migrated(void **state) {
         Fixture *f = *state;
-        HistoryEvent *events;
-        HistoryReset *r;
+        HistoryRecord *events;
+        HistoryRecord *r;
         size_t n;
 
         run_sql(f->path,
@@ -404,28 +406,116 @@ static void test_older_version_is_migrated(void **state) {
                 "INSERT INTO events VALUES(1,'old-event','kept')");
         fixture_open(f);
         assert_int_equal(f->n_warnings, 0);
-        assert_int_equal(fixture_add(f, 1), 10);
+        /* Resets and events have got numbers from one sequence, above those of before. */
+        assert_int_equal(fixture_add(f, 1), 13);
         fixture_close(f);
         assert_int_equal(offline_resets(f->path, &r), 3);
         assert_true(reset_is(&r[0], 1));
-        assert_int_equal(r[1].id, 9);
+        assert_int_equal(r[1].id, 12);
         assert_int_equal(r[1].cause, RESET_CAUSE_WDT);
         assert_null(r[1].detail);
-        assert_int_equal(r[2].id, 7);
+        assert_int_equal(r[2].id, 11);
         assert_string_equal(r[2].detail, "machine.reset()");
         assert_string_equal(r[2].boot_id, FIXTURE_BOOT_ID);
         assert_true(r[2].realtime_usec == UINT64_C(1700000000000000));
         assert_int_equal(r[2].exit_status, -1);
         assert_null(r[2].traceback);
         assert_null(r[2].evidence);
-        (void) history_resets_free(r, 3);
-        assert_int_equal(history_read_events_offline(f->path, 10, &events, &n), 0);
+        (void) history_records_free(r, 3);
+        assert_int_equal(history_read_offline(f->path, &(HistoryQuery) { .limit = 10, .only = "events" }, &events, &n), 0);
         assert_int_equal(n, 1);
         assert_string_equal(events[0].name, "old-event");
-        (void) history_events_free(events, n);
+        assert_int_equal(events[0].id, 10);
+        (void) history_records_free(events, n);
         fixture_open(f); /* and again, now that it is of this version */
-        assert_int_equal(fixture_add(f, 2), 11);
+        assert_int_equal(fixture_add(f, 2), 14);
         assert_int_equal(f->n_warnings, 0);
+}
+
+/* A database as version 1 wrote it: resets 5, 6 in one boot of the host, 7 in the next; events with
+ * numbers of their own, of which one tells of a time before all resets. */
+static const char version_1[] =
+        "CREATE TABLE boots(id INTEGER PRIMARY KEY AUTOINCREMENT,version TEXT NOT NULL DEFAULT '',"
+        "boot_id TEXT NOT NULL DEFAULT '',realtime_usec INTEGER NOT NULL DEFAULT 0,"
+        "clock_synced INTEGER NOT NULL DEFAULT 0,boottime_usec INTEGER NOT NULL DEFAULT 0);"
+        "CREATE TABLE resets(id INTEGER PRIMARY KEY AUTOINCREMENT,cause INTEGER NOT NULL DEFAULT 0,"
+        "reason INTEGER NOT NULL DEFAULT 0,kind INTEGER NOT NULL DEFAULT 0,"
+        "run_reason INTEGER NOT NULL DEFAULT 0,detail TEXT,stage INTEGER NOT NULL DEFAULT 0,"
+        "exit_status INTEGER NOT NULL DEFAULT -1,signal INTEGER NOT NULL DEFAULT 0,"
+        "uptime_usec INTEGER NOT NULL DEFAULT 0,traceback TEXT,boot_id TEXT NOT NULL DEFAULT '',"
+        "realtime_usec INTEGER NOT NULL DEFAULT 0,clock_synced INTEGER NOT NULL DEFAULT 0,"
+        "boottime_usec INTEGER NOT NULL DEFAULT 0,late INTEGER NOT NULL DEFAULT 0,"
+        "repeats INTEGER NOT NULL DEFAULT 0);"
+        "CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT,name TEXT NOT NULL DEFAULT '',"
+        "detail TEXT,boot_id TEXT NOT NULL DEFAULT '',realtime_usec INTEGER NOT NULL DEFAULT 0,"
+        "clock_synced INTEGER NOT NULL DEFAULT 0,boottime_usec INTEGER NOT NULL DEFAULT 0);"
+        "CREATE TABLE counters(name TEXT PRIMARY KEY NOT NULL,value INTEGER NOT NULL DEFAULT 0);"
+        "PRAGMA application_id=1836087652; PRAGMA user_version=1;"
+        "INSERT INTO boots VALUES(1,'0.1','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',1000,0,900);"
+        "INSERT INTO resets(id,cause,reason,kind,detail,boot_id,realtime_usec,boottime_usec) "
+        "VALUES(5,1,0,1,'first start','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',1000,1000);"
+        "INSERT INTO resets(id,cause,reason,kind,detail,stage,uptime_usec,boot_id,realtime_usec,"
+        "boottime_usec,signal,repeats) VALUES(6,2,6,1,'crashed in main.py',3,50,"
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',2000,2000,11,9);"
+        "INSERT INTO resets(id,cause,reason,kind,detail,boot_id,realtime_usec,boottime_usec) "
+        /* the clock had gone back over the host's boot */
+        "VALUES(7,1,0,1,'first start','bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb',500,500);"
+        "INSERT INTO events VALUES(1,'daemon-start',NULL,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',"
+        "999,0,999);"
+        "INSERT INTO events VALUES(2,'exception','E','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',1500,0,"
+        "1500);"
+        "INSERT INTO events VALUES(3,'daemon-stop',NULL,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',2500,0,"
+        "2500);"
+        "INSERT INTO events VALUES(4,'exception','F','bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb',600,0,600)";
+
+static void assert_version_1_is_told(const char *path) {
+        static const char *const story[] = { "exception", "first start", "daemon-stop",
+                                             "crashed in main.py", "exception", "first start",
+                                             "daemon-start" };
+        HistoryRecord *r;
+        HistoryTotals t;
+        size_t n;
+
+        assert_int_equal(history_read_offline(path, &(HistoryQuery) { .limit = 100 }, &r, &n), 0);
+        assert_int_equal(n, ELEMENTSOF(story));
+        for (size_t i = 0; i < n; i++) {
+                assert_string_equal(r[i].name ?: r[i].detail, story[i]);
+                assert_true(r[i].id > 7);
+                assert_true(i == 0 || r[i].id < r[i - 1].id);
+        }
+        assert_true(r[3].crashed && r[3].repeats == 9 && r[3].signal == 11);
+        (void) history_records_free(r, n);
+        assert_int_equal(history_read_totals_offline(path, &t), 0);
+        assert_int_equal(history_totals_get(&t, "resets"), 12);
+        assert_int_equal(history_totals_get(&t, "power-ons"), 2);
+        assert_int_equal(history_totals_get(&t, "hard-resets"), 10);
+        assert_int_equal(history_totals_get(&t, "crashes"), 10);
+        assert_int_equal(history_totals_get(&t, "exception"), 2);
+        assert_true(t.since_usec == 1000 && !t.since_synced);
+}
+
+/* By a reader before the daemon has been started anew, which leaves the file as it is; then by the
+ * daemon. */
+static void test_version_1(void **state) {
+        Fixture *f = *state;
+        size_t size, size_after;
+        char *before, *after;
+
+        run_sql(f->path, version_1);
+        before = file_read(f->path, &size);
+        assert_version_1_is_told(f->path);
+        after = file_read(f->path, &size_after);
+        assert_int_equal(size, size_after);
+        assert_memory_equal(before, after, size);
+        free(before);
+        free(after);
+
+        fixture_open(f);
+        assert_int_equal(f->n_warnings, 0);
+        fixture_close(f);
+        assert_version_1_is_told(f->path);
+        fixture_open(f);
+        assert_int_equal(fixture_add(f, 1), 15);
 }
 
 static int step_keep(Database *d) {
@@ -452,25 +542,27 @@ static int64_t read_int(Database *d, const char *sql) {
 
 /* The way to versions to come: all or nothing. */
 static void test_migration_steps(void **state) {
-        static const SchemaStep failing[] = { step_keep, step_keep, step_add_column, step_fail },
-                                good[] = { step_keep, step_keep, step_add_column, step_keep };
+        static const SchemaStep failing[] = { step_keep, step_keep, step_keep,
+                                              step_add_column, step_fail },
+                                good[] = { step_keep, step_keep, step_keep, step_add_column,
+                                           step_keep };
         Fixture *f = *state;
         Database *d;
 
         fixture_open(f);
         (void) fixture_add(f, 1);
         d = f->store.disk;
-        assert_int_equal(schema_migrate_with(d, failing, 4), -EBADMSG);
+        assert_int_equal(schema_migrate_with(d, failing, 5), -EBADMSG);
         assert_int_equal(read_int(d, "PRAGMA user_version"), SCHEMA_VERSION);
         assert_int_equal(read_int(d, "SELECT count(*) FROM pragma_table_info('resets') WHERE "
                                      "name='colour'"),
                          0);
         (void) fixture_add(f, 2);
-        assert_int_equal(schema_migrate_with(d, good, 4), 0);
-        assert_int_equal(read_int(d, "PRAGMA user_version"), 4);
+        assert_int_equal(schema_migrate_with(d, good, 5), 0);
+        assert_int_equal(read_int(d, "PRAGMA user_version"), 5);
         assert_int_equal(read_int(d, "SELECT count(*) FROM resets WHERE colour='blue'"), 2);
-        assert_int_equal(schema_migrate_with(d, good, 4), 0);
-        assert_int_equal(schema_migrate_with(d, good, 3), -EPROTONOSUPPORT);
+        assert_int_equal(schema_migrate_with(d, good, 5), 0);
+        assert_int_equal(schema_migrate_with(d, good, 4), -EPROTONOSUPPORT);
         assert_int_equal(schema_migrate(d), -EPROTONOSUPPORT);
 }
 
@@ -478,7 +570,7 @@ static void test_newer_version_is_left_alone(void **state) {
         Fixture *f = *state;
         char *before, *after;
         size_t size, size_after, n;
-        HistoryReset *r;
+        HistoryRecord *r;
 
         fixture_open(f);
         (void) fixture_add(f, 1);
@@ -520,6 +612,7 @@ int main(void) {
                 FIXTURE_TEST(test_damaged_again_and_again),
                 FIXTURE_TEST(test_moved_away_while_open),
                 FIXTURE_TEST(test_older_version_is_migrated),
+                FIXTURE_TEST(test_version_1),
                 FIXTURE_TEST(test_migration_steps),
                 FIXTURE_TEST(test_newer_version_is_left_alone),
         };

@@ -61,9 +61,9 @@ typedef struct Insert {
 
 static int insert_reset(Database *d, void *userdata) {
         Insert *i = userdata;
-        HistoryReset r = reset_make(i->n);
+        HistoryRecord r = reset_make(i->n);
 
-        return rows_add_reset(d, i->store->last_id + 1, &r, &i->id);
+        return rows_add(d, i->store->last_id + 1, &r, &i->id);
 }
 
 int64_t fixture_add(Fixture *f, unsigned n) {
@@ -81,7 +81,7 @@ void assert_state(Fixture *f, const char *text) {
 }
 
 void assert_on_disk(Fixture *f, unsigned n) {
-        HistoryReset *resets;
+        HistoryRecord *resets;
         size_t found = offline_resets(f->path, &resets);
 
         assert_int_equal(found, n);
@@ -89,5 +89,5 @@ void assert_on_disk(Fixture *f, unsigned n) {
                 assert_true(reset_is(&resets[i], n - i));
                 assert_true(i == 0 || resets[i].id < resets[i - 1].id);
         }
-        (void) history_resets_free(resets, found);
+        (void) history_records_free(resets, found);
 }

@@ -87,12 +87,12 @@ void run_sql(const char *path, const char *sql) {
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-HistoryReset reset_make(unsigned n) {
+HistoryRecord reset_make(unsigned n) {
         static char details[8][64];
         char *detail = details[n % ELEMENTSOF(details)];
 
         (void) snprintf(detail, sizeof details[0], "reset number %u", n);
-        return (HistoryReset){
+        return (HistoryRecord){
                 .cause = RESET_CAUSE_HARD,
                 .reason = RESET_REASON_SOFTWARE,
                 .kind = RESET_KIND_HARD,
@@ -113,8 +113,8 @@ HistoryReset reset_make(unsigned n) {
         };
 }
 
-bool reset_is(const HistoryReset *r, unsigned n) {
-        HistoryReset e = reset_make(n);
+bool reset_is(const HistoryRecord *r, unsigned n) {
+        HistoryRecord e = reset_make(n);
 
         return r->id > 0 && r->cause == e.cause && r->reason == e.reason && r->kind == e.kind &&
                r->run_reason == e.run_reason && r->detail && streq(r->detail, e.detail) &&
@@ -126,10 +126,10 @@ bool reset_is(const HistoryReset *r, unsigned n) {
                r->boottime_usec == e.boottime_usec;
 }
 
-size_t offline_resets(const char *path, HistoryReset **ret) {
+size_t offline_resets(const char *path, HistoryRecord **ret) {
         size_t n = 0;
 
-        assert_int_equal(history_read_offline(path, &(HistoryQuery) { .limit = 1000 }, ret, &n), 0);
+        assert_int_equal(history_read_offline(path, &(HistoryQuery) { .limit = 1000, .only = "resets" }, ret, &n), 0);
         return n;
 }
 

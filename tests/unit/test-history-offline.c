@@ -28,18 +28,18 @@ static int teardown(void **state) {
 }
 
 static int read_error(const char *p) {
-        HistoryReset *r = (HistoryReset *) (uintptr_t) 1;
-        HistoryEvent *e;
+        HistoryRecord *r = (HistoryRecord *) (uintptr_t) 1;
+        HistoryTotals t = { .n = 78 };
         size_t n = 77;
         int q = history_read_offline(p, &(HistoryQuery) { .limit = 1 }, &r, &n);
 
         if (q >= 0) {
-                (void) history_resets_free(r, n);
+                (void) history_records_free(r, n);
                 return q;
         }
-        assert_true(r == (HistoryReset *) (uintptr_t) 1 && n == 77); /* untouched on failure */
-        assert_int_equal(history_read_events_offline(p, 1, &e, &n), q);
-        assert_int_equal(history_read_counters_offline(p, NULL, NULL), q);
+        assert_true(r == (HistoryRecord *) (uintptr_t) 1 && n == 77); /* untouched on failure */
+        assert_int_equal(history_read_totals_offline(p, &t), q);
+        assert_true(t.n == 78);
         return q;
 }
 
@@ -61,9 +61,9 @@ static void run_daemon(int fd, bool live_on) {
         if (sd_event_new(&event) < 0 || history_new(&h, event, path, 1024 * 1024, NULL, NULL) < 0)
                 abort();
         for (unsigned i = 1; i <= N_ROWS; i++) {
-                HistoryReset r = reset_make(i);
+                HistoryRecord r = reset_make(i);
 
-                if (history_add_reset(h, &r, on_daemon_done, &left) < 0)
+                if (history_add(h, &r, on_daemon_done, &left) < 0)
                         abort();
         }
         if (history_add_event(h, "some-event", "detail") < 0 ||
@@ -111,18 +111,13 @@ static void stop_daemon(pid_t pid, int signal) {
 }
 
 static void assert_all_there(const char *p) {
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n = offline_resets(p, &r);
 
         assert_int_equal(n, N_ROWS);
         for (unsigned i = 0; i < n; i++)
                 assert_true(reset_is(&r[i], N_ROWS - i));
-        (void) history_resets_free(r, n);
-}
-
-static void on_counter(void *userdata, const char *name, int64_t value) {
-        assert_string_equal(name, "some-counter");
-        *(int64_t *) userdata += value;
+        (void) history_records_free(r, n);
 }
 
 static void test_daemon_lives(void **state) {
@@ -134,20 +129,23 @@ static void test_daemon_lives(void **state) {
 }
 
 static void test_daemon_ended(void **state) {
-        HistoryEvent *events;
-        int64_t value = 0;
+        HistoryRecord *events;
+        HistoryTotals t;
         size_t n;
 
         stop_daemon(start_daemon(false), 0);
         assert_all_there(path);
-        assert_int_equal(history_read_events_offline(path, 10, &events, &n), 0);
+        assert_int_equal(history_read_offline(path, &(HistoryQuery) { .limit = 10, .only = "events" }, &events, &n), 0);
         assert_int_equal(n, 1);
         assert_string_equal(events[0].name, "some-event");
         assert_string_equal(events[0].detail, "detail");
         assert_true(events[0].realtime_usec > 0 && events[0].boottime_usec > 0);
-        (void) history_events_free(events, n);
-        assert_int_equal(history_read_counters_offline(path, on_counter, &value), 0);
-        assert_int_equal(value, 7);
+        (void) history_records_free(events, n);
+        assert_int_equal(history_read_totals_offline(path, &t), 0);
+        assert_int_equal(history_totals_get(&t, "some-counter"), 7);
+        assert_int_equal(history_totals_get(&t, "some-event"), 1);
+        assert_int_equal(history_totals_get(&t, "resets"), N_ROWS);
+        assert_true(t.since_usec > 0);
         assert_int_equal(directory_count(dir, ""), 1); /* it leaves nothing behind */
 }
 
@@ -255,14 +253,14 @@ static void test_errors(void **state) {
 
 /* mpyctl is newer than the daemon that wrote last. */
 static void test_older_version_is_read(void **state) {
-        HistoryReset *r;
+        HistoryRecord *r;
 
         stop_daemon(start_daemon(false), 0);
         run_sql(path, "ALTER TABLE resets DROP COLUMN evidence; PRAGMA user_version=1");
         assert_true(offline_resets(path, &r) == N_ROWS);
         assert_non_null(r[0].detail);
         assert_null(r[0].evidence);
-        (void) history_resets_free(r, N_ROWS);
+        (void) history_records_free(r, N_ROWS);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Resets as values and as JSON: src/history/record.c, src/history/reset-json.c. */
+/* Resets as values and as JSON: src/history/record.c, src/history/record-json.c. */
 #include <jansson.h>
 #include <time.h>
 
@@ -10,37 +10,37 @@
 
 static void test_copy_bounds_texts(void **state) {
         char detail[2000], *traceback = malloc(100001);
-        HistoryReset r = { .cause = RESET_CAUSE_HARD, .detail = detail, .traceback = traceback },
+        HistoryRecord r = { .cause = RESET_CAUSE_HARD, .detail = detail, .traceback = traceback },
                      copy;
 
         memset(detail, 'x', sizeof detail);
         detail[sizeof detail - 1] = '\0';
         memset(traceback, 'y', 100000);
         (void) strcpy(traceback + 60000, "\nValueError: the end");
-        assert_int_equal(history_reset_copy(&r, &copy), 0);
+        assert_int_equal(history_record_copy(&r, &copy), 0);
         assert_true(strlen(copy.detail) <= HISTORY_DETAIL_MAX);
         assert_true(strlen(copy.detail) > HISTORY_DETAIL_MAX - 4);
         assert_true(strlen(copy.traceback) <= HISTORY_TRACEBACK_MAX);
         /* The last line names the exception: it stays. */
         assert_non_null(strstr(copy.traceback, "ValueError: the end"));
         assert_non_null(strstr(copy.traceback, "bytes left out"));
-        history_reset_done(&copy);
+        history_record_done(&copy);
         free(traceback);
 }
 
 static void test_copy_sanitises(void **state) {
-        HistoryReset r = { .detail = (char *) "a\x1b[2J\xff\n",
+        HistoryRecord r = { .detail = (char *) "a\x1b[2J\xff\n",
                            .traceback = (char *) "l1\nl2\x07\xc3" };
-        HistoryReset copy;
+        HistoryRecord copy;
 
         (void) strcpy(r.boot_id, "not a boot id");
-        assert_int_equal(history_reset_copy(&r, &copy), 0);
+        assert_int_equal(history_record_copy(&r, &copy), 0);
         assert_string_equal(copy.detail, "a\\x1b[2J\\xff\\x0a");
         assert_string_equal(copy.traceback, "l1\nl2\\x07\\xc3");
         assert_string_equal(copy.boot_id, "");
-        history_reset_done(&copy);
+        history_record_done(&copy);
         assert_null(copy.detail);
-        history_reset_done(&copy);
+        history_record_done(&copy);
 }
 
 /* Escapes take four bytes for one: the bound holds all the same. */
@@ -115,7 +115,7 @@ static void test_names(void **state) {
 }
 
 static void test_stamp(void **state) {
-        HistoryEvent e = {};
+        HistoryRecord e = {};
         char boot_id[33];
 
         record_read_boot_id(boot_id);
@@ -128,7 +128,7 @@ static void test_stamp(void **state) {
 
 /* ---- JSON ---- */
 
-static void assert_resets_equal(const HistoryReset *a, const HistoryReset *b) {
+static void assert_resets_equal(const HistoryRecord *a, const HistoryRecord *b) {
         assert_int_equal(a->id, b->id);
         assert_int_equal(a->cause, b->cause);
         assert_int_equal(a->reason, b->reason);
@@ -150,9 +150,9 @@ static void assert_resets_equal(const HistoryReset *a, const HistoryReset *b) {
         assert_true(a->repeats == b->repeats);
 }
 
-static void assert_round_trip(const HistoryReset *r) {
-        json_t *j = history_reset_to_json(r), *parsed;
-        HistoryReset back;
+static void assert_round_trip(const HistoryRecord *r) {
+        json_t *j = history_record_to_json(r), *parsed;
+        HistoryRecord back;
         char *text;
 
         assert_non_null(j);
@@ -160,17 +160,17 @@ static void assert_round_trip(const HistoryReset *r) {
         assert_non_null(text);
         parsed = json_loads(text, 0, NULL);
         assert_non_null(parsed);
-        assert_int_equal(history_reset_from_json(parsed, &back), 0);
+        assert_int_equal(history_record_from_json(parsed, &back), 0);
         assert_resets_equal(r, &back);
-        history_reset_done(&back);
+        history_record_done(&back);
         free(text);
         json_decref(parsed);
         json_decref(j);
 }
 
 static void test_json_round_trip(void **state) {
-        HistoryReset full = reset_make(7);
-        HistoryReset empty = { .cause = RESET_CAUSE_PWRON, .exit_status = -1 };
+        HistoryRecord full = reset_make(7);
+        HistoryRecord empty = { .cause = RESET_CAUSE_PWRON, .exit_status = -1 };
 
         full.id = 42;
         full.late = true;
@@ -193,12 +193,12 @@ static void test_json_round_trip(void **state) {
 
 /* What people and their programs rely on. */
 static void test_json_form(void **state) {
-        HistoryReset r = reset_make(1);
+        HistoryRecord r = reset_make(1);
         json_t *j;
 
         r.signal = 0;
         r.traceback = NULL;
-        j = history_reset_to_json(&r);
+        j = history_record_to_json(&r);
         assert_string_equal(json_string_value(json_object_get(j, "cause")), "HARD_RESET");
         assert_string_equal(json_string_value(json_object_get(j, "reason")), "SOFTWARE");
         assert_string_equal(json_string_value(json_object_get(j, "kind")), "hard");
@@ -209,13 +209,15 @@ static void test_json_form(void **state) {
         assert_true(json_is_null(json_object_get(j, "exit_status")));
         assert_true(json_is_null(json_object_get(j, "traceback")));
         assert_true(json_is_false(json_object_get(j, "late")));
-        assert_int_equal(json_object_size(j), 18);
+        assert_int_equal(json_object_size(j), 22);
+        assert_string_equal(json_string_value(json_object_get(j, "type")), "reset");
+        assert_true(json_is_null(json_object_get(j, "name")));
         json_decref(j);
 }
 
 static void test_json_of_invalid_text(void **state) {
-        HistoryReset r = { .cause = RESET_CAUSE_HARD, .detail = (char *) "\xff\xfe" };
-        json_t *j = history_reset_to_json(&r);
+        HistoryRecord r = { .cause = RESET_CAUSE_HARD, .detail = (char *) "\xff\xfe" };
+        json_t *j = history_record_to_json(&r);
 
         assert_non_null(j);
         assert_string_equal(json_string_value(json_object_get(j, "detail")), "\\xff\\xfe");
@@ -234,37 +236,37 @@ static void test_json_refusals(void **state) {
                 "{\"detail\":\"a\\u0000b\"}", "{\"evidence\":{}}", "{\"evidence\":[]}",
                 "{\"evidence\":\"text\"}",
         };
-        HistoryReset r = reset_make(1), back = { .id = 77 };
+        HistoryRecord r = reset_make(1), back = { .id = 77 };
         json_t *other;
 
         for (size_t i = 0; i < ELEMENTSOF(changes); i++) {
-                json_t *j = history_reset_to_json(&r), *change;
+                json_t *j = history_record_to_json(&r), *change;
 
                 change = json_loads(changes[i], JSON_ALLOW_NUL, NULL);
                 assert_non_null(change);
                 assert_int_equal(json_object_update(j, change), 0);
-                if (history_reset_from_json(j, &back) != -EINVAL)
+                if (history_record_from_json(j, &back) != -EINVAL)
                         fail_msg("accepted: %s", changes[i]);
                 assert_int_equal(back.id, 77);
                 json_decref(change);
                 json_decref(j);
         }
         other = json_array();
-        assert_int_equal(history_reset_from_json(other, &back), -EINVAL);
-        assert_int_equal(history_reset_from_json(NULL, &back), -EINVAL);
+        assert_int_equal(history_record_from_json(other, &back), -EINVAL);
+        assert_int_equal(history_record_from_json(NULL, &back), -EINVAL);
         json_decref(other);
 }
 
 static void test_json_bounds(void **state) {
         _cleanup_free_ char *big = malloc(HISTORY_TRACEBACK_MAX + 2);
-        HistoryReset r = reset_make(1), back;
+        HistoryRecord r = reset_make(1), back;
         json_t *j;
 
         memset(big, 'x', HISTORY_TRACEBACK_MAX + 1);
         big[HISTORY_TRACEBACK_MAX + 1] = '\0';
         r.traceback = big;
-        j = history_reset_to_json(&r);
-        assert_int_equal(history_reset_from_json(j, &back), -EINVAL);
+        j = history_record_to_json(&r);
+        assert_int_equal(history_record_from_json(j, &back), -EINVAL);
         json_decref(j);
         big[HISTORY_TRACEBACK_MAX] = '\0';
         assert_round_trip(&r);

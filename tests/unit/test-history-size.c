@@ -7,9 +7,10 @@
 #include "test-history.h"
 
 static int add_event(Database *d, void *userdata) {
-        HistoryEvent e = { .name = (char *) "flood", .detail = userdata };
+        HistoryRecord e = { .name = (char *) "flood", .detail = userdata };
+        int64_t id;
 
-        return rows_add_event(d, &e);
+        return rows_add(d, 1, &e, &id);
 }
 
 static uint64_t bytes_in(Fixture *f) {
@@ -30,8 +31,9 @@ static void maintain(Fixture *f) {
 
 static void test_size_is_bounded(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
         uint64_t most = 0;
+        HistoryTotals t;
         size_t n;
 
         fixture_open(f);
@@ -42,17 +44,19 @@ static void test_size_is_bounded(void **state) {
         }
         assert_in_range(most, FIXTURE_MAX_SIZE / 2, FIXTURE_MAX_SIZE);
         store_close(&f->store, f->now);
+        assert_int_equal(history_read_totals_offline(f->path, &t), 0);
+        assert_int_equal(history_totals_get(&t, "resets"), 12000); /* with those that have gone */
         n = offline_resets(f->path, &r);
         assert_int_equal(n, 1000); /* of more: the answer is bounded */
         for (unsigned i = 0; i < n; i++)
                 assert_true(reset_is(&r[i], 12000 - i));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
 }
 
 /* A smaller max-size than before: the file shrinks. */
 static void test_shrinks(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n;
 
         fixture_open(f);
@@ -68,15 +72,15 @@ static void test_shrinks(void **state) {
         assert_in_range(bytes_in(f), 64 * 1024, 256 * 1024);
         n = offline_resets(f->path, &r);
         assert_true(n > 100 && reset_is(&r[0], 2000));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
 }
 
 /* A flood of events does not push the resets out. */
 static void test_events_do_not_evict_resets(void **state) {
         Fixture *f = *state;
         char detail[400];
-        HistoryEvent *events;
-        HistoryReset *r;
+        HistoryRecord *events;
+        HistoryRecord *r;
         size_t n;
 
         memset(detail, 'e', sizeof detail);
@@ -91,10 +95,10 @@ static void test_events_do_not_evict_resets(void **state) {
         assert_true(bytes_in(f) <= FIXTURE_MAX_SIZE);
         n = offline_resets(f->path, &r);
         assert_int_equal(n, 100);
-        (void) history_resets_free(r, n);
-        assert_int_equal(history_read_events_offline(f->path, 1000, &events, &n), 0);
+        (void) history_records_free(r, n);
+        assert_int_equal(history_read_offline(f->path, &(HistoryQuery) { .limit = 1000, .only = "events" }, &events, &n), 0);
         assert_int_equal(n, 1000);
-        (void) history_events_free(events, n);
+        (void) history_records_free(events, n);
 }
 
 /* ---- counters ---- */
@@ -112,19 +116,14 @@ static int count(Database *d, void *userdata) {
         return 0;
 }
 
-static void on_counter(void *userdata, const char *name, int64_t value) {
-        if (streq(name, "some-counter"))
-                *(int64_t *) userdata = value;
-}
-
 static int64_t count_to(Fixture *f, int64_t delta) {
         Count c = { .name = "some-counter", .delta = delta };
-        int64_t value = 0;
+        HistoryTotals t;
 
         assert_int_equal(store_apply(&f->store, count, &c, f->now), 0);
         assert_int_equal(c.r, 0);
-        assert_int_equal(history_read_counters_offline(f->path, on_counter, &value), 0);
-        return value;
+        assert_int_equal(history_read_totals_offline(f->path, &t), 0);
+        return history_totals_get(&t, "some-counter");
 }
 
 static void test_counters(void **state) {

@@ -71,7 +71,7 @@ static void test_one_fsync_a_commit(void **state) {
 
 static void test_query(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n;
 
         fixture_open(f);
@@ -83,27 +83,27 @@ static void test_query(void **state) {
         QUERY(.limit = 5);
         assert_int_equal(n, 5);
         assert_true(reset_is(&r[0], 20) && reset_is(&r[4], 16));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         QUERY(.limit = 1000, .before_id = 4);
         assert_int_equal(n, 3);
         assert_int_equal(r[0].id, 3);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         QUERY(.id = 7, .limit = 1);
         assert_int_equal(n, 1);
         assert_true(reset_is(&r[0], 7));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         QUERY(.since_usec = reset_make(18).realtime_usec, .limit = 100);
         assert_int_equal(n, 3);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         QUERY(.id = 99, .limit = 1);
         assert_int_equal(n, 0);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         QUERY(.limit = 0); /* clamped */
         assert_int_equal(n, 1);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         QUERY(.since_usec = UINT64_MAX, .limit = UINT32_MAX);
         assert_int_equal(n, 0);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
 #undef QUERY
 }
 
@@ -113,6 +113,7 @@ static void test_query(void **state) {
 static void fail_everywhere(Fixture *f, void (*fault)(unsigned n, int error, unsigned times),
                             int error) {
         unsigned n_hit = 0;
+        HistoryTotals t;
 
         for (unsigned k = 0; k < 40; k++) {
                 unsigned warnings = f->n_warnings;
@@ -129,6 +130,8 @@ static void fail_everywhere(Fixture *f, void (*fault)(unsigned n, int error, uns
                 store_close(&f->store, f->now);
                 fault(0, 0, 0);
                 assert_on_disk(f, 6);
+                assert_int_equal(history_read_totals_offline(f->path, &t), 0);
+                assert_int_equal(history_totals_get(&t, "resets"), 6); /* a commit that failed too */
                 assert_int_equal(unlink(f->path), 0);
                 f->now += USEC_PER_HOUR;
         }
@@ -149,7 +152,7 @@ static void test_fsync_fails_with_eio(void **state) {
 
 static void test_goes_to_memory_and_back(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n;
 
         fixture_open(f);
@@ -169,10 +172,10 @@ static void test_goes_to_memory_and_back(void **state) {
         assert_int_equal(n, 6);
         for (unsigned i = 0; i < n; i++)
                 assert_true(reset_is(&r[i], 6 - i));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 4 }, &r, &n, f->now), 0);
         assert_int_equal(n, 4);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
 
         /* Not tried again before its time, then with growing pauses. */
         assert_true(store_retry_at(&f->store) == f->now + STORE_RETRY_MIN_USEC);
@@ -189,11 +192,43 @@ static void test_goes_to_memory_and_back(void **state) {
         (void) fixture_add(f, 7); /* too early */
         assert_state(f, "in memory");
         f->now = store_retry_at(&f->store);
-        assert_int_equal(fixture_add(f, 8), 8);
+        assert_int_equal(fixture_add(f, 8), 9); /* after the event that tells it */
         assert_state(f, "ok");
         assert_int_equal(f->n_notices, 1);
         assert_true(store_retry_at(&f->store) == USEC_INFINITY);
         assert_on_disk(f, 8);
+}
+
+static int64_t resets_counted(Fixture *f) {
+        _cleanup_free_ HistoryTotals *t = calloc(1, sizeof *t);
+
+        assert_non_null(t);
+        assert_int_equal(store_totals(&f->store, t, f->now), 0);
+        return history_totals_get(t, "resets");
+}
+
+/* Nothing is counted twice or forgotten on the way through memory, also when memory keeps less than
+ * it was told. */
+static void test_totals_through_memory(void **state) {
+        const unsigned n = STORE_MEMORY_ROWS + 50;
+        Fixture *f = *state;
+        int64_t id;
+
+        fixture_open(f);
+        for (unsigned i = 1; i <= 3; i++)
+                (void) fixture_add(f, i);
+        assert_int_equal(resets_counted(f), 3);
+        fault_write_error(0, ENOSPC, UINT32_MAX);
+        for (unsigned i = 4; i <= n; i++)
+                (void) fixture_add(f, i);
+        assert_int_equal(resets_counted(f), n);
+        id = 2; /* whose row is on the disk that is away */
+        assert_int_equal(store_apply(&f->store, add_repeats, &id, f->now), 0);
+        fault_write_error(0, 0, 0);
+        f->now = store_retry_at(&f->store);
+        store_retry(&f->store, f->now);
+        assert_state(f, "ok");
+        assert_int_equal(resets_counted(f), n + 5);
 }
 
 /* The file was never seen: ids begin at 1 and are others in the end. */
@@ -219,9 +254,9 @@ static void test_ids_given_in_memory_are_moved(void **state) {
         assert_int_equal(mkdir(dir, 0700), 0);
         assert_int_equal(rename(away, inner), 0);
         f->now = store_retry_at(&f->store);
-        assert_int_equal(fixture_add(f, 14), 14);
+        assert_int_equal(fixture_add(f, 14), 15); /* 14 is the event that tells it */
         assert_int_equal(store_id(&f->store, 2), 12);
-        assert_int_equal(store_id(&f->store, 14), 14);
+        assert_int_equal(store_id(&f->store, 15), 15);
         id = store_id(&f->store, 3);
         assert_int_equal(store_apply(&f->store, mark_late, &id, f->now), 0);
         assert_on_disk(f, 14);
@@ -233,7 +268,7 @@ static void test_ids_given_in_memory_are_moved(void **state) {
 /* Changes to rows of a disk that is away. */
 static void test_changes_wait_for_the_disk(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
         int64_t id;
 
         fixture_open(f);
@@ -252,12 +287,12 @@ static void test_changes_wait_for_the_disk(void **state) {
         assert_true(r[0].late && !r[1].late && r[2].late && !r[3].late);
         assert_int_equal(r[2].repeats, 10);
         assert_int_equal(r[3].repeats, 0);
-        (void) history_resets_free(r, 4);
+        (void) history_records_free(r, 4);
 }
 
 static void test_memory_is_bounded(void **state) {
         Fixture *f = *state;
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n;
 
         free(f->path);
@@ -270,7 +305,7 @@ static void test_memory_is_bounded(void **state) {
                          0);
         assert_int_equal(n, STORE_MEMORY_ROWS);
         assert_true(reset_is(&r[0], 2 * STORE_MEMORY_ROWS));
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         store_close(&f->store, f->now);
         assert_non_null(strstr(f->last_report, "256 resets"));
         assert_non_null(strstr(f->last_report, "forgotten"));
@@ -290,7 +325,7 @@ static void test_locked_by_another(void **state) {
         assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
         f->now = store_retry_at(&f->store);
-        assert_int_equal(fixture_add(f, 3), 3);
+        assert_int_equal(fixture_add(f, 3), 4);
         assert_state(f, "ok");
         assert_on_disk(f, 3);
 }
@@ -371,7 +406,7 @@ static void test_tmpfs_full_from_the_start(void **state) {
 static void remount_readonly(void *userdata) {
         Fixture *f = userdata;
         _cleanup_free_ char *remount = NULL, *back = NULL;
-        HistoryReset *r;
+        HistoryRecord *r;
         size_t n;
 
         fixture_open(f);
@@ -386,10 +421,10 @@ static void remount_readonly(void *userdata) {
         assert_int_equal(fixture_add(f, 4), 4); /* the ids go on: the file can be read */
         assert_int_equal(store_query(&f->store, &(HistoryQuery) { .limit = 10 }, &r, &n, f->now), 0);
         assert_int_equal(n, 4);
-        (void) history_resets_free(r, n);
+        (void) history_records_free(r, n);
         assert_int_equal(system(back), 0);
         f->now = store_retry_at(&f->store);
-        assert_int_equal(fixture_add(f, 5), 5);
+        assert_int_equal(fixture_add(f, 5), 6);
         assert_on_disk(f, 5);
         store_close(&f->store, f->now);
 }
@@ -436,6 +471,7 @@ int main(void) {
                 FIXTURE_TEST(test_write_fails_with_eio),
                 FIXTURE_TEST(test_fsync_fails_with_eio),
                 FIXTURE_TEST(test_goes_to_memory_and_back),
+                FIXTURE_TEST(test_totals_through_memory),
                 FIXTURE_TEST(test_ids_given_in_memory_are_moved),
                 FIXTURE_TEST(test_changes_wait_for_the_disk),
                 FIXTURE_TEST(test_memory_is_bounded),

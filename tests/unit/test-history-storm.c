@@ -16,8 +16,8 @@ typedef struct Step {
 #define STORE STORM_VERDICT_STORE
 #define COUNT STORM_VERDICT_COUNT
 
-static HistoryReset reset_at(uint64_t boottime_usec, const char *detail) {
-        return (HistoryReset) {
+static HistoryRecord reset_at(uint64_t boottime_usec, const char *detail) {
+        return (HistoryRecord) {
                 .cause = RESET_CAUSE_HARD,
                 .kind = RESET_KIND_HARD,
                 .stage = BOARD_STAGE_MAIN,
@@ -33,7 +33,7 @@ static void play(const Step steps[], size_t n) {
 
         for (size_t i = 0; i < n; i++)
                 for (unsigned k = 0; k < steps[i].times; k++) {
-                        HistoryReset r;
+                        HistoryRecord r;
 
                         now += steps[i].after_usec;
                         r = reset_at(now, steps[i].detail);
@@ -70,7 +70,7 @@ static void test_alternating_is_no_storm(void **state) {
         Storm s = {};
 
         for (unsigned i = 0; i < 100; i++) {
-                HistoryReset r = reset_at(i * MSEC, i % 2 ? "a" : "b");
+                HistoryRecord r = reset_at(i * MSEC, i % 2 ? "a" : "b");
 
                 assert_int_equal(storm_feed(&s, &r), STORE);
         }
@@ -79,7 +79,7 @@ static void test_alternating_is_no_storm(void **state) {
 
 /* Every field of the signature, and none of the others. */
 static void test_signature(void **state) {
-        HistoryReset a = reset_at(0, "a"), b;
+        HistoryRecord a = reset_at(0, "a"), b;
 
         b = a;
         b.traceback = (char *) "other";
@@ -111,11 +111,11 @@ static void test_signature(void **state) {
 }
 
 static void test_clocks(void **state) {
-        HistoryReset back = reset_at(5 * MSEC, "a"), other;
+        HistoryRecord back = reset_at(5 * MSEC, "a"), other;
         Storm s = {};
 
         for (unsigned i = 0; i < 30; i++) {
-                HistoryReset r = reset_at(1000 * MSEC + i, "a");
+                HistoryRecord r = reset_at(1000 * MSEC + i, "a");
 
                 assert_int_equal(storm_feed(&s, &r), i < STORM_RUN_MAX ? STORE : COUNT);
         }
@@ -123,7 +123,7 @@ static void test_clocks(void **state) {
         storm_done(&s);
 
         for (unsigned i = 0; i < 30; i++) {
-                HistoryReset r = reset_at(1000 * MSEC + i, "a");
+                HistoryRecord r = reset_at(1000 * MSEC + i, "a");
 
                 (void) storm_feed(&s, &r);
         }

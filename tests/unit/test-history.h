@@ -77,7 +77,7 @@ typedef struct Done {
 typedef struct Answer {
         unsigned n_answers;
         int r;
-        HistoryReset *resets;
+        HistoryRecord *resets;
         size_t n;
 } Answer;
 
@@ -89,7 +89,7 @@ void board_close(Board *f);
 void board_add(Board *f, unsigned n, Done *d);
 Answer board_query(Board *f, unsigned limit);
 void on_done(void *userdata, int64_t id);
-void on_answer(void *userdata, int r, HistoryReset *resets, size_t n);
+void on_answer(void *userdata, int r, HistoryRecord *resets, size_t n);
 /* Runs the loop until *n is wanted; fails after a while. */
 void run_until(Board *f, const unsigned *n, unsigned wanted);
 
@@ -110,12 +110,12 @@ void file_copy(const char *from, const char *to);    /* nothing where there is n
 void run_sql(const char *path, const char *sql);
 
 /* A hard reset; number n is in its detail. */
-HistoryReset reset_make(unsigned n);
+HistoryRecord reset_make(unsigned n);
 /* That of reset_make(n)? */
-bool reset_is(const HistoryReset *r, unsigned n);
+bool reset_is(const HistoryRecord *r, unsigned n);
 
 /* What history_read_offline() finds, newest first; fails the test when it cannot. */
-size_t offline_resets(const char *path, HistoryReset **ret);
+size_t offline_resets(const char *path, HistoryRecord **ret);
 
 /* Runs f in a child that is not root, where that can be had; its assertions count. */
 void run_unprivileged(void (*f)(void *userdata), void *userdata);

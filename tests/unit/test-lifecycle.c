@@ -147,6 +147,7 @@ static void check_stage(const Life *l) {
 
 static void check_actions(World *w, const Life *before) {
         const Life *l = &w->life;
+        bool before_has_board = life_has_board(before);
 
         assert_true(w->actions.n <= LIFE_ACTIONS_MAX);
         if (did(w, LIFE_ACTION_SPAWN)) {
@@ -164,6 +165,16 @@ static void check_actions(World *w, const Life *before) {
                 w->n_records++;
                 w->n_crashes += l->next.crashed;
         }
+        /* Each life that ends is told once, when it ends. */
+        if (did(w, LIFE_ACTION_RECORD_END)) {
+                assert_int_equal(w->actions.list[0], LIFE_ACTION_RECORD_END);
+                assert_false(did(w, LIFE_ACTION_RECORD));
+                assert_true(l->state == LIFE_DEEP_SLEEP || (l->state == LIFE_OFF && l->shutting_down));
+                w->n_crashes += l->next.crashed;
+        }
+        if (before_has_board && !life_has_board(l) && l->state != LIFE_WAITING)
+                assert_true(did(w, LIFE_ACTION_RECORD_END) || before->state == LIFE_POWERING_ON ||
+                            before->leftover); /* an earlier run's: how it ended nobody knows */
         assert_int_equal(did(w, LIFE_ACTION_DISCARD_INPUT),
                          did(w, LIFE_ACTION_RECORD) && l->next.kind != RESET_KIND_SOFT);
         if (did(w, LIFE_ACTION_BOOT)) {
@@ -613,7 +624,7 @@ static void test_shutdown(void **state) {
                 }
                 happen(&w, EXITED);
                 assert_int_equal(w.life.state, LIFE_OFF);
-                assert_string_equal(w.text, no_board ? "" : "quit");
+                assert_string_equal(w.text, no_board ? "" : "record-end quit");
                 /* How it ended is for the next daemon to tell. */
                 assert_int_equal(w.n_records, records);
         }
@@ -628,7 +639,7 @@ static void test_shutdown_of_a_program_that_does_not_end(void **state) {
         then(&w, TIMER, LIFE_STOPPING, "kill");
         then(&w, TIMER, LIFE_STUCK, "report-stuck quit");
         then(&w, SHUTDOWN, LIFE_STUCK, "quit");
-        then(&w, EXITED, LIFE_OFF, "quit");
+        then(&w, EXITED, LIFE_OFF, "record-end quit");
 }
 
 /* A bite wins over every wish but one that kills already, and counts as the program's own doing. */
@@ -683,7 +694,7 @@ static void test_shutdown_ends_in_good_order(void **state) {
         PLAY(&w, SHUTDOWN, STAGE_STOPPING);
         then(&w, ASKED_SOFT, LIFE_STOPPING, "");
         world_wait(&w, 7 * MSEC);
-        then(&w, EXITED, LIFE_OFF, "quit");
+        then(&w, EXITED, LIFE_OFF, "record-end quit");
         assert_string_equal(w.life.next.detail, "mpyd stopped");
         assert_int_equal(w.life.next.ended_stage, BOARD_STAGE_MAIN);
         assert_int_equal(w.life.next.ended_uptime_usec, 7 * MSEC);
@@ -745,9 +756,9 @@ static const Naming namings[] = {
 
         { P_SLEEP, BY(TIMER),
           RESET(DEEPSLEEP, DEEP_SLEEP_ALARM, HARD, STARTUP,
-                "wake after machine.deepsleep() from main.py"), ENDED(MAIN, 3) },
+                "wake after machine.deepsleep() from main.py"), ENDED(OFF, -1) },
         { P_SLEEP_FOREVER, BY(ORDER_HARD),
-          RESET(HARD, RESET_PIN, HARD, STARTUP, "hard reset asked for by a test"), ENDED(MAIN, 3) },
+          RESET(HARD, RESET_PIN, HARD, STARTUP, "hard reset asked for by a test"), ENDED(OFF, -1) },
 
         { P_LET_IN, BY(EXITED),
           RESET(HARD, UNKNOWN, HARD, STARTUP, "ended in start-up without saying why: exit status 3"),
@@ -1068,13 +1079,15 @@ static void test_deep_sleep(void **state) {
 
         world_wait(&w, 3 * SEC);
         then(&w, ASKED_SLEEP, LIFE_STOPPING, "kill");
-        then(&w, EXITED, LIFE_DEEP_SLEEP, "");
+        then(&w, EXITED, LIFE_DEEP_SLEEP, "record-end");
         assert_deadline_in(&w, LIFE_CLOCK_BOOTTIME, 30 * SEC);
         assert_int_equal(w.life.next.cause, RESET_CAUSE_DEEPSLEEP); /* shown while it sleeps */
+        assert_int_equal(w.life.next.ended_uptime_usec, 3 * SEC);
+        assert_int_equal(w.life.next.ended_stage, BOARD_STAGE_MAIN);
         /* The host is suspended meanwhile: the sleep goes on. */
         w.now.boottime_usec += 10 * SEC;
         then(&w, TIMER, LIFE_POWERING_ON, "record discard-input spawn");
-        assert_int_equal(w.life.next.ended_uptime_usec, 3 * SEC);
+        assert_int_equal(w.life.next.ended_uptime_usec, 0); /* told already */
         assert_int_equal(w.life.n_hard, 2);
 }
 

@@ -340,6 +340,10 @@ class Board:
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute("SELECT * FROM resets ORDER BY id")]
 
+    def events(self, name=None):
+        """What else happened, oldest first, over the control bus or out of the file."""
+        return self.ctl_json("history", "--since", "1d", "--only", name or "events")
+
     def wait_history(self, condition, timeout=20):
         """Until condition(rows) is true: the daemon does not wait for each row itself."""
         deadline = time.monotonic() + scaled(timeout)
