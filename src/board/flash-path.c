@@ -73,6 +73,12 @@ static int open_in_jail(const char *path, int flags, mode_t mode) {
         return -EAGAIN;
 }
 
+int flash_path_check(void) {
+        _cleanup_close_ int fd = open_in_jail("/", O_PATH | O_DIRECTORY, 0);
+
+        return fd < 0 ? fd : 0;
+}
+
 static bool is_shown(mode_t mode) {
         return S_ISREG(mode) || S_ISDIR(mode);
 }

@@ -17,6 +17,9 @@ typedef struct FlashPath {
         char text[FLASH_PATH_MAX];
 } FlashPath;
 
+/* Whether anything can be opened at all: -ENOSYS on an old kernel or in a sandbox that has no openat2. */
+int flash_path_check(void) _must_check_;
+
 /* Joins cwd ("/" or "/a/b") and path. -ENAMETOOLONG. */
 int flash_path_join(FlashPath *ret, const char *cwd, const char *path) _must_check_;
 /* The same, with `.`, `..` and double slashes taken out as text. For the working directory. */

@@ -17,6 +17,7 @@
 #include "board/clock.h"
 #include "board/confine.h"
 #include "board/console.h"
+#include "board/flash-path.h"
 #include "board/heap.h"
 #include "board/input.h"
 #include "board/io-thread.h"
@@ -131,6 +132,16 @@ static void block_signals(void) {
 
 /* ---- start ---- */
 
+/* All scripts would seem to be missing, one by one and in silence. */
+static void check_flash(void) {
+        int r = flash_path_check();
+
+        if (r < 0)
+                link_log(LOG_ERR, "No file can be opened (openat2: %s), so no script runs. Linux 5.6 or newer "
+                                  "is needed, and a sandbox that allows that call: RestrictSUIDSGID= of "
+                                  "systemd does not.", strerrordesc_np(-r) ?: "?");
+}
+
 static int prepare(void) {
         int r;
 
@@ -146,6 +157,8 @@ static int prepare(void) {
                 r = retained_map(BOARD_FD_RETAINED, &board.retained);
         if (r == 0)
                 vm_show_progress(board.retained);
+        if (r == 0)
+                check_flash();
         return r;
 }
 

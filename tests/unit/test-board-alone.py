@@ -3,6 +3,8 @@
 link (include/mpyd/board-link.h). What only shows at this edge, or is awkward to provoke through the
 daemon, is tested here; the behaviour that people see is in tests/conformance/."""
 
+import ctypes
+import errno
 import fcntl
 import hashlib
 import os
@@ -31,12 +33,28 @@ RAW_REPL, SKIP_MAIN, SAFE_MODE = 1, 2, 4
 STAGES = ["off", "_boot.py", "boot.py", "main.py", "repl", "stopping"]
 RESULTS = ["ok", "missing", "exception", "interrupted", "exit", "aborted"]
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
+OPENAT2 = 437
+
+
+def refuse_system_call(number):
+    """As a sandbox around the daemon does: the call does not exist (seccomp(2))."""
+    code = b"".join(struct.pack("=HBBI", *line) for line in (
+        (0x20, 0, 0, 0),                    # load the call's number
+        (0x15, 0, 1, number),               # another one: the next but one
+        (0x06, 0, 0, 0x00050000 | errno.ENOSYS),
+        (0x06, 0, 0, 0x7fff0000)))          # allowed
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP" if struct.calcsize("P") == 8 else "HxxP", len(code) // 8,
+                          ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, program) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 
 
 class Life:
     """One process, from its start to its end."""
 
-    def __init__(self, flash, retained, boot):
+    def __init__(self, flash, retained, boot, refused=None):
         ours, link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.input_read, self.input = os.pipe()
         self.output, output_write = os.pipe()
@@ -48,6 +66,8 @@ class Life:
             for number, fd in enumerate(moved, 3):
                 os.dup2(fd, number)
             os.closerange(8, 256)
+            if refused is not None:
+                refuse_system_call(refused)
 
         environment = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
         self.process = subprocess.Popen([BOARD, *ARGUMENTS], env=environment, close_fds=False,
@@ -75,8 +95,8 @@ class Life:
 class Board:
     """Life after life on one flash directory, as the supervisor would have it."""
 
-    def __init__(self, flash, flags=0, heap=(1 << 20, 64 << 20), respawn=True):
-        self.flash, self.heap, self.respawn = flash, heap, respawn
+    def __init__(self, flash, flags=0, heap=(1 << 20, 64 << 20), respawn=True, refused=None):
+        self.flash, self.heap, self.respawn, self.refused = flash, heap, respawn, refused
         self.retained = os.memfd_create("retained", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         os.ftruncate(self.retained, 65536)
         fcntl.fcntl(self.retained, 1033, 1 | 2 | 4)  # F_ADD_SEALS: SEAL, SHRINK, GROW
@@ -85,7 +105,7 @@ class Board:
         self.start(1, HARD, flags)
 
     def start(self, cause, kind, flags):
-        self.life = Life(self.flash, self.retained, (cause, kind, flags))
+        self.life = Life(self.flash, self.retained, (cause, kind, flags), self.refused)
         self.lives += 1
 
     def close(self):
@@ -368,6 +388,15 @@ def test_system_exit_leaves_a_callback(board):
     b = board({"main.py": once + schedule.replace("\n", "\n  ", 1)})
     b.prompt()  # the callback ran when main.py had ended
     assert b.lives == 2
+
+
+# ---- a sandbox that goes too far ----
+
+def test_files_that_cannot_be_opened_at_all_are_told(board):
+    b = board({"main.py": "print('MAIN')"}, refused=OPENAT2)
+    assert b"MAIN" not in b.prompt()
+    told = [m for m in b.messages if m[0] == "log" and "openat2" in m[2]]
+    assert len(told) == 1 and told[0][1] == 3 and "RestrictSUIDSGID" in told[0][2], b.messages
 
 
 # ---- stopping ----
