@@ -215,15 +215,15 @@ static int give_flash(Supervisor *s) {
 /* Everything that scripts see as "/". It is made when it is missing (S29), here because its parent
  * belongs to us and not to the board. */
 static int open_flash(Supervisor *s) {
-        int fd, r;
+        int fd = open(s->flash_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-        if (mkdir(s->flash_dir, 0770) >= 0) {
-                r = s->change_user ? give_flash(s) : 0;
+        if (fd < 0 && errno == ENOENT && mkdir(s->flash_dir, 0770) >= 0) {
+                int r = s->change_user ? give_flash(s) : 0;
+
                 if (r < 0)
                         return r;
-        } else if (errno != EEXIST)
-                return -errno;
-        fd = open(s->flash_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+                fd = open(s->flash_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
         return fd < 0 ? -errno : fd;
 }
 
