@@ -45,6 +45,7 @@
           "ERRNO")                                                                                  \
         X(BOOT_DELAYED, "boot-delayed", LOG_NOTICE, "2760b5e267a84515b6aab81f8ecdda94",             \
           "MPYD_DELAY_USEC")                                                                        \
+        X(UNDER_VOLTAGE, "under-voltage", LOG_WARNING, "3e07a3b2dbce4adca1bf4a030ce2d944", "")             \
         X(OUTPUT_SUPPRESSED, "output-suppressed", LOG_NOTICE, "4bbdf1b9623f435f9d7e541ad44bbb57",   \
           "MPYD_SCRIPT")                                                                            \
         X(CONFIG_PROBLEM, "config-problem", LOG_WARNING, "5f146ae2343541df9653ddca27cb4dd9", "")     \

@@ -146,8 +146,27 @@ static int print_json(const HistoryRecord *records, size_t n, bool single) {
 static void print_field(const char *name, const char *value) {
         _cleanup_free_ char *text = text_printable(value, false);
 
-        printf("%s%12s:%s %s\n", style_on(stdout, STYLE_BOLD), name, style_off(stdout),
-               text ? text : "");
+        printf("%s%12s%s%s %s\n", style_on(stdout, STYLE_BOLD), name, *name ? ":" : " ",
+               style_off(stdout), text ? text : "");
+}
+
+/* Why it is told as what it is: a line for each finding. */
+static void print_evidence(const char *evidence) {
+        json_t *array = json_loads(evidence, 0, NULL), *item;
+        size_t i;
+
+        json_array_foreach(array, i, item) {
+                const char *finding = NULL, *source = NULL, *confidence = NULL, *detail = NULL;
+                char line[512];
+
+                if (json_unpack(item, "{s:s, s:s, s:s, s:s}", "finding", &finding, "source", &source,
+                                "confidence", &confidence, "detail", &detail) < 0)
+                        continue;
+                (void) snprintf(line, sizeof(line), "%s (%s): %s [%s]", finding, confidence, detail,
+                                source);
+                print_field(i == 0 ? "Evidence" : "", line);
+        }
+        json_decref(array);
 }
 
 static void print_traceback(const char *traceback) {
@@ -225,6 +244,8 @@ static void print_one(const HistoryRecord *h) {
                 print_field("Note", "resets came too fast: the next board was held back");
         if (h->late)
                 print_field("Note", "the disk was slow: the board booted before this was stored");
+        if (h->evidence)
+                print_evidence(h->evidence);
         if (h->traceback)
                 print_traceback(h->traceback);
 }

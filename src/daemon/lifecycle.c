@@ -404,7 +404,9 @@ static void on_order(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
 static void describe_crash(const Life *l, const LifeEvent *e, char text[static LIFE_DETAIL_MAX]) {
         const char *place = stage_place(l->reached);
 
-        if (l->fault[0] != '\0')
+        if (l->fault[0] == '\0' && e->detail)
+                say(text, "crashed in %s: %.180s", place, e->detail);
+        else if (l->fault[0] != '\0')
                 say(text, "killed in %s: %s", place, l->fault);
         else if (e->signal != 0)
                 say(text, "crashed in %s: signal %d (SIG%s)", place, e->signal,

@@ -36,7 +36,8 @@ typedef enum LifeEventType {
         LIFE_EVENT_ORDER,      /* somebody asks for a reset: kind (soft or hard), detail */
         LIFE_EVENT_WATCHDOG,   /* a watchdog bites: detail */
         LIFE_EVENT_FAULT,      /* the board broke the link's rules: detail */
-        LIFE_EVENT_EXITED,     /* the process is gone and reaped: exit_status or signal */
+        LIFE_EVENT_EXITED,     /* the process is gone and reaped: exit_status or signal; detail: its
+                                * last words, or NULL */
         LIFE_EVENT_TIMER,      /* the deadline of LifeDeadline passed */
         LIFE_EVENT_SHUTDOWN,   /* the daemon is asked to stop */
         LIFE_EVENT_TYPE_MAX,

@@ -31,6 +31,12 @@ uint64_t supervisor_watchdog_fed_usec(Supervisor *s, WatchdogId id);
 /* Takes charge of a board that an earlier run of the daemon has left behind; false when there is none. */
 bool supervisor_adopt_board(Supervisor *s);
 
+/* The host around the board: supervisor-host.c. */
+int supervisor_host_begin(Supervisor *s) _must_check_; /* decides s->why, with its evidence */
+void supervisor_host_ended(Supervisor *s);             /* in good order */
+void supervisor_host_done(Supervisor *s);
+void supervisor_host_look(Supervisor *s);
+
 /* Handlers that supervisor-setup.c installs. */
 int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata);
 void supervisor_on_console_sync(void *userdata);

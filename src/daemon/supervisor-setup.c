@@ -309,10 +309,9 @@ static int start(Supervisor *s) {
         r = choose_user(s);
         if (r < 0)
                 return r;
-        r = host_boot_id(s->boot_id);
+        r = supervisor_host_begin(s);
         if (r < 0)
-                log_warning_errno(r, "Failed to learn this host's boot id, ignoring: %m");
-        s->why = run_began(s->run_dir_fd, s->boot_id);
+                return r;
         r = make_retained(s);
         if (r < 0)
                 return r;
@@ -367,7 +366,7 @@ int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *o
                 return log_oom();
         s->options = *options;
         s->event = sd_event_ref(event);
-        s->lock_fd = s->run_dir_fd = s->retained_fd = -EBADF;
+        s->lock_fd = s->run_dir_fd = s->retained_fd = s->host_root_fd = s->state_dir_fd = -EBADF;
         s->started_realtime_usec = now_usec(CLOCK_REALTIME);
         s->board_log_limit = rate_limit_make(BOARD_LOG_BURST, USEC_PER_SEC / BOARD_LOG_PER_SEC,
                                              BOARD_LOG_PER_SEC, now_usec(CLOCK_MONOTONIC));
@@ -410,6 +409,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         sd_event_source_disable_unref(s->lasted_timer);
         s->service = service_free(s->service);
         supervisor_watchdog_done(s);
+        supervisor_host_done(s);
         s->retained = s->retained ? retained_unmap(s->retained) : NULL;
         safe_close(s->retained_fd);
         safe_close(s->run_dir_fd);
@@ -422,6 +422,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         free(s->traceback);
         free(s->last_traceback);
         free(s->last_reset);
+        free(s->last_words);
         sd_event_unref(s->event);
         free(s);
         return NULL;

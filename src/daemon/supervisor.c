@@ -11,7 +11,9 @@
 #include <time.h>
 
 #include "daemon/journal.h"
+#include "daemon/reset-evidence.h"
 #include "host/board-mark.h"
+#include "host/host-facts.h"
 #include "host/host.h"
 #include "util/log.h"
 #include "util/parse.h"
@@ -91,6 +93,18 @@ static void tell_reset(Supervisor *s, const LifeReset *r) {
         control_server_emit_reset(s->control, reset_cause_to_string(r->cause), r->detail);
 }
 
+/* Why the reset is what it is, as JSON; the caller frees it. */
+static char *take_evidence(Supervisor *s, const LifeReset *next) {
+        BoardEnd end = {
+                .last_words = s->last_words,
+                .oom = s->oom_kills >= 0 && host_facts_oom_kills(s->host_root_fd) > s->oom_kills,
+        };
+        Evidence e = s->evidence.n > 0 ? s->evidence : reset_evidence(next, &end);
+
+        s->evidence = (Evidence) {}; /* of the daemon's start: told once */
+        return evidence_to_json(&e);
+}
+
 /* What life->next says of the life that ended, stamped with now. The traceback is that life's. */
 static HistoryRecord make_record(Supervisor *s) {
         const LifeReset *next = &s->life.next;
@@ -113,6 +127,7 @@ static HistoryRecord make_record(Supervisor *s) {
 
 static void do_record(Supervisor *s) {
         const LifeReset *next = &s->life.next;
+        _cleanup_free_ char *evidence = take_evidence(s, next);
         HistoryRecord r = make_record(s);
         Recording *rec = malloc(sizeof *rec);
         int q;
@@ -122,6 +137,7 @@ static void do_record(Supervisor *s) {
         r.kind = next->kind;
         r.run_reason = next->run_reason;
         r.delayed = next->delayed;
+        r.evidence = evidence;
         tell_reset(s, next);
         q = rec ? 0 : -ENOMEM;
         if (q >= 0) {
@@ -137,6 +153,8 @@ static void do_record(Supervisor *s) {
         }
         free(s->traceback);
         s->traceback = NULL;
+        free(s->last_words);
+        s->last_words = NULL;
 }
 
 /* It sleeps, or mpyd stops: when another board starts, and whether one does, nobody knows yet. */
@@ -190,6 +208,7 @@ static void on_exited(void *userdata, int exit_status, int signal) {
                             .type = LIFE_EVENT_EXITED,
                             .exit_status = exit_status,
                             .signal = signal,
+                            .detail = s->last_words,
                     });
 }
 
@@ -351,6 +370,7 @@ static void quit(Supervisor *s) {
                 run_handed_over(s->run_dir_fd, s->boot_id, s->reason_before_stop);
         else
                 run_ended(s->run_dir_fd, s->boot_id);
+        supervisor_host_ended(s);
         (void) sd_event_exit(s->event, 0);
 }
 
@@ -366,6 +386,8 @@ static void act(Supervisor *s, LifeAction action) {
         case LIFE_ACTION_SPAWN:
                 supervisor_watchdog_spawn(s);
                 do_spawn(s);
+                if (s->life.next.kind != RESET_KIND_SOFT)
+                        supervisor_host_look(s);
                 break;
         case LIFE_ACTION_BOOT:
                 do_boot(s);
@@ -550,6 +572,12 @@ static void on_unread_input(Supervisor *s, const LinkData *d) {
 /* It may not shout: emergencies are the host's, and a flood is cut. */
 static void on_board_log(Supervisor *s, const LinkData *d) {
         uint64_t t = now_usec(CLOCK_MONOTONIC), n = rate_limit_report(&s->board_log_limit, t);
+        char words[EVIDENCE_DETAIL_MAX];
+
+        if (d->level <= LOG_CRIT) { /* it gives up (board_exit_fatal()) */
+                (void) text_sanitise(words, sizeof words, d->data, d->size, false);
+                (void) free_and_strdup(&s->last_words, words);
+        }
 
         if (n > 0)
                 log_notice("%" PRIu64 " messages of the board suppressed: they came too fast.", n);

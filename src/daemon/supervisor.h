@@ -16,6 +16,8 @@
 #include "daemon/stall.h"
 #include "daemon/watchdog.h"
 #include "history/history.h"
+#include "host/evidence.h"
+#include "host/host-mark.h"
 #include "host/run-mark.h"
 #include "util/macros.h"
 #include "util/rate-limit.h"
@@ -30,6 +32,7 @@ typedef struct SupervisorOptions {
         const char *state_dir;
         const char *run_dir;
         const char *board_path;  /* executable of mpyd-board */
+        const char *host_root;   /* where proc and sys of the host are: / */
 } SupervisorOptions;
 
 typedef struct Supervisor {
@@ -51,6 +54,12 @@ typedef struct Supervisor {
         History *history;
         LogRing log;
         RateLimit board_log_limit;
+
+        HostMark host_mark;
+        int host_root_fd, state_dir_fd;
+        Evidence evidence;             /* of the start, until it is recorded */
+        char *last_words;              /* of this life's port, when it gives up */
+        int64_t oom_kills;             /* the kernel's count at the last hard reset */
 
         Watchdog watchdog;
         Stall stall;

@@ -7,16 +7,6 @@
 
 #include "util/macros.h"
 
-int host_boot_id(char ret[static 33]) {
-        sd_id128_t id;
-        int r = sd_id128_get_boot(&id);
-
-        if (r < 0)
-                return r;
-        (void) sd_id128_to_string(id, ret);
-        return 0;
-}
-
 bool host_clock_synced(void) {
         struct timex t = {};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* This Linux machine as the board sees it: which boot of the host it is, whether its clock can be
- * believed, what tells it from other boards. */
+/* This Linux machine as the board sees it: whether its clock can be believed, what tells it from other
+ * boards. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,9 +9,6 @@
 
 #include "mpyd/board-link.h"
 #include "util/macros.h"
-
-/* 32 hex digits (sd_id128_get_boot(3)). */
-int host_boot_id(char ret[static 33]) _must_check_;
 
 /* The kernel calls the wall clock synchronised (adjtimex(2), STA_UNSYNC not set). */
 bool host_clock_synced(void);

@@ -284,6 +284,18 @@ static void mode_scribble(void) {
         }
 }
 
+/* As a board whose VM is lost. */
+static void mode_last_words(void) {
+        static const char text[] = "The VM cannot go on: uncaught MemoryError outside of any frame.";
+
+        boot();
+        send_message(&(LinkMessage) {
+                .type = LINK_LOG,
+                .data = { .level = 2, .data = text, .size = sizeof text - 1 },
+        });
+        _exit(70);
+}
+
 /* ---- watchdogs ---- */
 
 static void *map_page(void) {
@@ -381,6 +393,7 @@ static const struct {
         { "garbage-later", mode_garbage_later },
         { "hang", hang },
         { "hang-after-hello", mode_hang_after_hello },
+        { "last-words", mode_last_words },
         { "liar", mode_liar },
         { "over-long", mode_over_long },
         { "reset-before-stage", mode_reset_before_stage },

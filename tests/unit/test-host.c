@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 
+#include "host/host-facts.h"
 #include "host/host.h"
 #include "util/io.h"
 
@@ -16,10 +17,12 @@ static void test_ids(void **state) {
         static const uint8_t none[LINK_UNIQUE_ID_SIZE];
         uint8_t a[LINK_UNIQUE_ID_SIZE], b[LINK_UNIQUE_ID_SIZE];
         _cleanup_free_ char *kernel = NULL;
+        _cleanup_close_ int root_fd = -EBADF;
         char id[33];
         size_t n = 0;
 
-        assert_int_equal(host_boot_id(id), 0);
+        root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(host_facts_boot_id(root_fd, id), 0);
         assert_int_equal(strlen(id), 32);
         assert_int_equal(read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &kernel, NULL), 0);
         for (const char *p = kernel; *p; p++) /* it is the kernel's, without dashes */

@@ -50,10 +50,11 @@ class Board:
 
     files: name on the flash → str or bytes; None: no flash directory at all. config: {section:
     {key: value}} over DEFAULT_CONFIG. board: another program in the place of mpyd-board. preload:
-    libraries to put into mpyd. environ: more variables for mpyd. Starts at once unless start is
-    False."""
+    libraries to put into mpyd. environ: more variables for mpyd. arguments: more options of its.
+    Starts at once unless start is False."""
 
-    def __init__(self, files=(), config=None, board=None, preload=(), environ=None, start=True):
+    def __init__(self, files=(), config=None, board=None, preload=(), environ=None, start=True,
+                 arguments=()):
         self.board_program = board or board_program()
         # A socket's path has at most 107 bytes, and the board's user must get at the flash.
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mpyd-test-", dir="/tmp"))
@@ -66,6 +67,7 @@ class Board:
         self.config_file = self.dir / "mpyd.conf"
         self.preload = [str(p) for p in preload]
         self.environ = dict(environ or {})
+        self.arguments = [str(a) for a in arguments]
         self.process = None
         self.log_lines = []
         self.log_changed = threading.Condition()
@@ -127,7 +129,7 @@ class Board:
     def command(self):
         return [str(mpyd_program()), "--config", str(self.config_file),
                 "--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir),
-                "--board", str(self.board_program)]
+                "--board", str(self.board_program), *self.arguments]
 
     def start(self, wait=True):
         environ = {**os.environ, **self.environ}

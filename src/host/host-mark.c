@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* One line: "mpyd-host-mark BOOT-ID STATE UNDER-VOLTAGE WATCHDOG-ARMED PANIC-ID", the last one "-" for
+ * none. */
+#include "host/host-mark.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "util/io.h"
+#include "util/parse.h"
+
+#define MARK "host-mark"
+
+/* ---- as text ---- */
+
+void host_mark_format(const HostMark *m, char ret[static HOST_MARK_TEXT_MAX]) {
+        (void) snprintf(ret, HOST_MARK_TEXT_MAX, "mpyd-host-mark %s %s %d %d %s\n",
+                        *m->boot_id ? m->boot_id : "-",
+                        m->state == HOST_MARK_STOPPED ? "stopped" : "running", m->under_voltage,
+                        m->watchdog_armed, *m->panic_id ? m->panic_id : "-");
+}
+
+static bool is_boot_id(const char *s) {
+        size_t n = strspn(s, "0123456789abcdef");
+
+        return n == 32 && s[n] == '\0';
+}
+
+int host_mark_parse(const char *text, HostMark *ret) {
+        char boot_id[34], state[9], panic_id[HOST_PANIC_ID_MAX], again[HOST_MARK_TEXT_MAX];
+        HostMark m = {};
+        int uv, armed;
+
+        if (sscanf(text, "mpyd-host-mark %33s %8s %1d %1d %95s", boot_id, state, &uv, &armed,
+                   panic_id) != 5)
+                return -EBADMSG;
+        if (is_boot_id(boot_id))
+                (void) strcpy(m.boot_id, boot_id);
+        m.state = streq(state, "stopped") ? HOST_MARK_STOPPED : HOST_MARK_RUNNING;
+        m.under_voltage = uv == 1;
+        m.watchdog_armed = armed == 1;
+        if (!streq(panic_id, "-"))
+                (void) strcpy(m.panic_id, panic_id);
+        host_mark_format(&m, again); /* what is not exactly that was cut short or is another's */
+        if (!streq(text, again))
+                return -EBADMSG;
+        *ret = m;
+        return 0;
+}
+
+HostMark host_mark_read(int dir_fd) {
+        _cleanup_free_ char *text = NULL;
+        HostMark m = {};
+
+        if (read_file(dir_fd, MARK, HOST_MARK_TEXT_MAX, &text, NULL) >= 0)
+                (void) !host_mark_parse(text, &m);
+        return m;
+}
+
+/* ---- written on a thread, so that a disk that hangs hangs nobody ---- */
+
+typedef struct Job {
+        pthread_mutex_t lock;
+        pthread_cond_t over;
+        unsigned n_users; /* the last one frees it */
+        bool done;
+        int result;
+        int dir_fd;
+        char text[HOST_MARK_TEXT_MAX];
+} Job;
+
+static void job_unref(Job *j) {
+        bool last;
+
+        pthread_mutex_lock(&j->lock);
+        last = --j->n_users == 0;
+        pthread_mutex_unlock(&j->lock);
+        if (!last)
+                return;
+        pthread_mutex_destroy(&j->lock);
+        pthread_cond_destroy(&j->over);
+        safe_close(j->dir_fd);
+        free(j);
+}
+
+static void *job_run(void *arg) {
+        Job *j = arg;
+        int r = write_file_atomic(j->dir_fd, MARK, j->text, strlen(j->text), 0644);
+
+        pthread_mutex_lock(&j->lock);
+        j->result = r;
+        j->done = true;
+        pthread_cond_signal(&j->over);
+        pthread_mutex_unlock(&j->lock);
+        job_unref(j);
+        return NULL;
+}
+
+static int job_wait(Job *j, uint64_t timeout_usec) {
+        uint64_t until = now_usec(CLOCK_MONOTONIC) + timeout_usec;
+        struct timespec ts = { .tv_sec = (time_t) (until / USEC_PER_SEC),
+                               .tv_nsec = (long) (until % USEC_PER_SEC * 1000) };
+        int r;
+
+        pthread_mutex_lock(&j->lock);
+        while (!j->done && pthread_cond_timedwait(&j->over, &j->lock, &ts) != ETIMEDOUT)
+                ;
+        r = j->done ? j->result : -ETIMEDOUT;
+        pthread_mutex_unlock(&j->lock);
+        return r;
+}
+
+static Job *job_new(int dir_fd) {
+        Job *j = calloc(1, sizeof *j);
+        pthread_condattr_t monotonic;
+
+        if (!j)
+                return NULL;
+        j->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+        j->n_users = 2;
+        pthread_mutex_init(&j->lock, NULL);
+        pthread_condattr_init(&monotonic);
+        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        pthread_cond_init(&j->over, &monotonic);
+        pthread_condattr_destroy(&monotonic);
+        return j;
+}
+
+int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
+        Job *j = job_new(dir_fd);
+        pthread_t thread;
+        int r;
+
+        if (!j)
+                return -ENOMEM;
+        if (m->state == HOST_MARK_NONE)
+                return -EINVAL;
+        host_mark_format(m, j->text);
+        r = j->dir_fd < 0 ? -errno : -pthread_create(&thread, NULL, job_run, j);
+        if (r < 0) {
+                job_unref(j);
+                job_unref(j);
+                return r;
+        }
+        (void) pthread_detach(thread);
+        r = job_wait(j, timeout_usec);
+        job_unref(j);
+        return r;
+}
