@@ -205,12 +205,15 @@ static void refused_calls(const Confinement *c) {
                 DENIED(personality), DENIED(seccomp), DENIED(landlock_create_ruleset),
                 DENIED(setpriority), DENIED(ioprio_set), DENIED(sched_setaffinity),
                 DENIED(sched_setscheduler), DENIED(sched_setattr), DENIED(setpgid), DENIED(setsid),
-                DENIED(setrlimit), DENIED(setns), DENIED(memfd_create), DENIED(memfd_secret),
+                DENIED(setrlimit), DENIED(memfd_create),
                 DENIED(fanotify_init), DENIED(name_to_handle_at), DENIED(open_by_handle_at),
                 DENIED(linkat), DENIED(symlinkat), DENIED(mknodat), DENIED(fchmod), DENIED(fchown),
                 DENIED(settimeofday), DENIED(clock_settime), DENIED(clock_adjtime), DENIED(adjtimex),
                 DENIED(sethostname), DENIED(vhangup), DENIED(shmget), DENIED(mq_open),
                 DENIED(timer_create), DENIED(chdir), DENIED(fchdir), DENIED(fallocate), DENIED(splice),
+#ifdef SYS_memfd_secret
+                DENIED(memfd_secret),
+#endif
 #ifdef SYS_fork
                 DENIED(fork), DENIED(vfork), DENIED(link), DENIED(symlink), DENIED(mknod),
 #endif
