@@ -83,13 +83,17 @@ include $(TOP)/py/mkrules.mk
 # $(BUILD)/libmicropython.a is made by mkrules.mk's target "lib"; the flags are a file that changes
 # only when they do.
 .PHONY: board
-board: $(BUILD)/$(LIBMICROPYTHON) $(BUILD)/cppflags
+board: $(BUILD)/$(LIBMICROPYTHON) $(BUILD)/cppflags $(BUILD)/frozen-flags
 
 # For our own sources, with MicroPython's headers as a system's: our warnings are not about their
 # inline functions. (Theirs cannot be compiled so: their generators stumble over it.)
 BOARD_PUBLISHED = $(INC_OURS) $(addprefix -isystem ,$(INC_THEIRS)) $(DEFINES) \
 	-DMICROPY_QSTR_EXTRA_POOL=mp_qstr_frozen_const_pool -DMICROPY_MODULE_FROZEN_MPY \
 	-DMICROPY_MODULE_FROZEN_STR
+
+# For code that is frozen besides ours (build-frozen): a line for mpy-cross, one for mpy-tool.
+$(BUILD)/frozen-flags: FORCE | $(BUILD)/genhdr
+	@printf '%s\n' '$(MPY_CROSS_FLAGS)' '$(MPY_TOOL_FLAGS)' > $@
 
 $(BUILD)/cppflags: FORCE | $(BUILD)/genhdr
 	@printf '%s\n' $(foreach f,$(BOARD_PUBLISHED),'$(f)') > $@.new; \

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from mpydtest import mpy_cross
+from mpydtest import BUILD, mpy_cross
 from mpydtest.items import item
 
 
@@ -83,8 +83,46 @@ def test_S50_bad_main_ends_in_a_repl(boards, compiled, kind):
     assert repl.line("1 + 1") == "2\r\n"
 
 
-@item("S51", "holds for what is frozen: _boot.py; a file of the name does not replace it")
-def test_S51_frozen_wins_over_the_filesystem(boards):
+FROZEN_BOARD = BUILD / "src/board/mpyd-board-frozen-test"  # with tests/conformance/frozen in it
+
+
+@item("S51")
+def test_S51_frozen_scripts_run_and_win_over_files(boards):
+    """Both of boot.py and main.py, on both kinds of reset, and .mpy files lose as well."""
+    b = boards({name: f"open('/order.txt', 'a').write('file:{name} ')\n"
+                for name in ("boot.py", "main.py")}, board=FROZEN_BOARD)
+    b.put({"boot.mpy": b"M\x06\x00\x1f", "main.mpy": b"M\x06\x00\x1f"})
+    repl = b.friendly()
+    assert b.read("order.txt") == "frozen:boot frozen:main "
+    repl.soft_reset()
+    assert b.read("order.txt") == "frozen:boot frozen:main " * 2
+    b.hard_reset()
+    repl.sync()
+    assert b.read("order.txt") == "frozen:boot frozen:main " * 3
+    assert repl.line("told_by_frozen_boot") == "'boot.py is frozen'\r\n"  # one namespace, as files
+
+
+@item("S51")
+def test_S51_frozen_scripts_run_with_no_file_at_all(boards):
+    b = boards(board=FROZEN_BOARD)
+    b.friendly()
+    assert b.read("order.txt") == "frozen:boot frozen:main "
+
+
+@item("S51")
+def test_S51_frozen_modules_and_packages_are_imported(boards):
+    b = boards({"lib/greenhouse/__init__.py": "raise RuntimeError('not this one')\n",
+                "lib/valves.py": "raise RuntimeError('nor this one')\n"}, board=FROZEN_BOARD)
+    repl = b.friendly()
+    assert repl.line("import valves; valves.open_all(3)") == "[1, 2, 3]\r\n"
+    assert repl.line("import greenhouse; greenhouse.beds.COUNT") == "7\r\n"
+    assert repl.line("import asyncio; asyncio.sleep_ms is not None") == "True\r\n"  # ours is left
+    # A traceback from frozen code names its file and line.
+    assert 'File "valves.py", line 8' in repl.line("valves.broken()")
+
+
+@item("S51")
+def test_S51_frozen_boot_internal_is_no_file(boards):
     b = boards({"_boot.py": "print('a file stands in for _boot.py')\n"})
     repl = b.friendly()
     assert b.log_count("stands in") == 0

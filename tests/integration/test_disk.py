@@ -19,7 +19,7 @@ def slow_disk(boards, tmp_path):
     def make(files=(), config=None):
         delay = tmp_path / "delay"
         delay.write_text("0")
-        b = boards(files, config=config, preload=[built("slow-fsync.so")],
+        b = boards(files, config=config, preload=[built("../slow-fsync.so")],
                    environ={"SLOW_FSYNC_FILE": str(delay)})
         b.wait_state("idle")
         b.wait_history(lambda rows: len(rows) == 1)
@@ -31,7 +31,7 @@ def slow_disk(boards, tmp_path):
 def test_first_start_on_a_slow_disk(boards):
     """A database is made with a dozen of flushes; the board does not wait for them."""
     start = time.monotonic()
-    b = boards(preload=[built("slow-fsync.so")], environ={"SLOW_FSYNC_MS": SLOW})
+    b = boards(preload=[built("../slow-fsync.so")], environ={"SLOW_FSYNC_MS": SLOW})
     b.wait_log("did not take the record of this reset in time")
     b.wait_state("idle")
     assert time.monotonic() - start < timeout(1.9)
@@ -105,7 +105,7 @@ def test_slow_disk_delays_hard_resets_for_the_commit_timeout_only(slow_disk):
 
 
 def test_stop_does_not_wait_for_a_slow_disk_for_ever(boards):
-    b = boards(preload=[built("slow-fsync.so")], environ={"SLOW_FSYNC_MS": "60000"})
+    b = boards(preload=[built("../slow-fsync.so")], environ={"SLOW_FSYNC_MS": "60000"})
     b.wait_state("idle")
     b.hard_reset()
     start = time.monotonic()

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+with open("/order.txt", "a") as f:
+    f.write("frozen:main ")
