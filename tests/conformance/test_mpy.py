@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Compiled scripts: boot.mpy and main.mpy (S50), frozen ones (S51)."""
+import re
 import subprocess
 
 import pytest
 
-from mpydtest import BUILD, mpy_cross
+from mpydtest import BUILD, SOURCE, micropython_dir, mpy_cross
 from mpydtest.items import item
 
 
@@ -134,3 +135,29 @@ def test_S51_frozen_modules_come_before_lib(boards):
     b = boards({"lib/asyncio.py": "raise RuntimeError('not this one')\n"})
     repl = b.friendly()
     assert repl.line("import asyncio; asyncio.sleep_ms is not None") == "True\r\n"
+
+
+def build_frozen(directory, work):
+    """What the build runs for -Dfrozen-dir=."""
+    board = SOURCE / "src/board"
+    return subprocess.run(
+        [board / "build-frozen", work / "out.c", work / "work", BUILD / "src/board/micropython/core",
+         micropython_dir(), board, mpy_cross(), directory], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name, content, told", [
+    ("valves.py", "x = 1\ndef broken(:\n", r"valves\.py(.|\n)*line 2(.|\n)*SyntaxError"),
+    ("_boot.py", "", r"_boot\.py: the board has a frozen _boot\.py of its own"),
+    ("asyncio", None, r"asyncio: the board has a frozen asyncio of its own"),
+])
+def test_bad_frozen_directory_stops_the_build(tmp_path, name, content, told):
+    directory = tmp_path / "frozen"
+    directory.mkdir()
+    if content is None:
+        (directory / name).mkdir()
+    else:
+        (directory / name).write_text(content)
+    done = build_frozen(directory, tmp_path)
+    assert done.returncode != 0 and re.search(told, done.stderr), done
+    done = build_frozen(tmp_path / "nowhere", tmp_path)
+    assert done.returncode != 0 and "nowhere is not a directory" in done.stderr
