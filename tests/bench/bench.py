@@ -21,9 +21,10 @@ from mpydtest.paths import BUILD, SOURCE, board_program, micropython_dir, mpyd_p
 import idle
 import resets
 import terminal
+import watchdog
 from measure import ClockWatch, cpus_busy, describe_machine, machine_figures
 
-SECTIONS = ["machine", "exec", "soft", "hard", "interrupt", "throughput", "eval", "memory", "idle"]
+SECTIONS = ["machine", "exec", "soft", "hard", "interrupt", "throughput", "eval", "memory", "idle", "watchdog"]
 MARKS = ("<!-- run -->", "<!-- end of run -->")
 HEAD = ["figure", "program", "median", "p99", "n", "aim", "met"]
 
@@ -60,6 +61,7 @@ def sections(env, quick):
         "eval": lambda: terminal.eval_figures(env, many),
         "memory": lambda: idle.memory_figures(env, 2 if quick else 5),
         "idle": lambda: idle.idle_figures(env),
+        "watchdog": lambda: watchdog.watchdog_figures(env, some),
     }
 
 

@@ -14,7 +14,7 @@ from subjects import PROMPT, Board, Loop, Terminal
 
 WINDOWS, WINDOW_SECONDS = 5, 5
 SLEEP = 'import time\nprint("@asleep")\ntime.sleep(3600)\n'
-SETTLE = 1.0
+SETTLE = 4.0 # the supervisor's last look whether the VM goes on is within 2.5 s
 
 
 class Idlers:
