@@ -3,6 +3,8 @@
  * power. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <systemd/sd-event.h>
 
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
@@ -62,13 +64,44 @@ void supervisor_host_ended(Supervisor *s) {
         write_mark(s, MARK_TIMEOUT_USEC);
 }
 
+static void rearm_power(int fd) {
+        char buf[64];
+
+        (void) !pread(fd, buf, sizeof buf, 0); /* the next change is reported after a read */
+}
+
+static int on_power(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        rearm_power(fd);
+        supervisor_host_look(userdata);
+        return 0;
+}
+
+/* Under-voltage is noted when it comes, since what comes next may be the end. A machine without such
+ * files (and a recorded tree, whose files cannot be watched) is looked at with each hard reset. */
+void supervisor_host_watch_power(Supervisor *s) {
+        int fds[HOST_POWER_FILES_MAX];
+        size_t n = host_facts_open_power(s->host_root_fd, fds);
+
+        for (size_t i = 0; i < n; i++) {
+                sd_event_source **source = &s->power_sources[i];
+
+                if (sd_event_add_io(s->event, source, fds[i], EPOLLPRI, on_power, s) < 0) {
+                        safe_close(fds[i]);
+                        continue;
+                }
+                (void) sd_event_source_set_io_fd_own(*source, true);
+                rearm_power(fds[i]);
+        }
+}
+
 void supervisor_host_done(Supervisor *s) {
+        for (size_t i = 0; i < ELEMENTSOF(s->power_sources); i++)
+                sd_event_source_disable_unref(s->power_sources[i]);
         safe_close(s->host_root_fd);
         safe_close(s->state_dir_fd);
 }
 
-/* What a power cut to come shall find on the disk; looked at after each hard reset has started its
- * board. */
+/* What a power cut to come shall find on the disk. */
 void supervisor_host_look(Supervisor *s) {
         bool armed = host_facts_watchdog_armed(s->host_root_fd);
         char path[HOST_PATH_MAX];

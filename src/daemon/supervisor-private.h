@@ -35,6 +35,7 @@ bool supervisor_adopt_board(Supervisor *s);
 int supervisor_host_begin(Supervisor *s) _must_check_; /* decides s->why, with its evidence */
 void supervisor_host_ended(Supervisor *s);             /* in good order */
 void supervisor_host_done(Supervisor *s);
+void supervisor_host_watch_power(Supervisor *s);
 void supervisor_host_look(Supervisor *s);
 
 /* Handlers that supervisor-setup.c installs. */

@@ -325,6 +325,7 @@ static int start(Supervisor *s) {
         r = supervisor_watchdog_new(s);
         if (r < 0)
                 return r;
+        supervisor_host_watch_power(s);
         r = open_doors(s);
         if (r < 0)
                 return r;

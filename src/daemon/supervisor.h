@@ -17,7 +17,7 @@
 #include "daemon/watchdog.h"
 #include "history/history.h"
 #include "host/evidence.h"
-#include "host/host-mark.h"
+#include "host/host-facts.h"
 #include "host/run-mark.h"
 #include "util/macros.h"
 #include "util/rate-limit.h"
@@ -57,6 +57,7 @@ typedef struct Supervisor {
 
         HostMark host_mark;
         int host_root_fd, state_dir_fd;
+        sd_event_source *power_sources[HOST_POWER_FILES_MAX];
         Evidence evidence;             /* of the start, until it is recorded */
         char *last_words;              /* of this life's port, when it gives up */
         int64_t oom_kills;             /* the kernel's count at the last hard reset */

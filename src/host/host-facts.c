@@ -155,16 +155,53 @@ bool host_facts_watchdog_armed(int root_fd) {
         return armed;
 }
 
+typedef struct PowerFiles {
+        int *fds;
+        size_t n;
+} PowerFiles;
+
+static void open_power_file(int root_fd, const char *path, PowerFiles *files) {
+        int fd = files->n < HOST_POWER_FILES_MAX ? openat(root_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+                                                 : -EBADF;
+
+        if (fd >= 0)
+                files->fds[files->n++] = fd;
+}
+
+/* "name" in path says which sensor it is; *ret_file: its alarm's. */
+static bool is_voltage_sensor(int root_fd, const char *path, char ret_file[static HOST_PATH_MAX + 24]) {
+        char name[32];
+
+        (void) snprintf(ret_file, HOST_PATH_MAX + 24, "%s/name", path);
+        if (!read_line(root_fd, ret_file, name, sizeof name) || !streq(name, "rpi_volt"))
+                return false;
+        (void) snprintf(ret_file, HOST_PATH_MAX + 24, "%s/in0_lcrit_alarm", path);
+        return true;
+}
+
+static bool open_volt_alarm(int root_fd, const char *path, const char *name, void *userdata) {
+        char file[HOST_PATH_MAX + 24];
+
+        if (is_voltage_sensor(root_fd, path, file))
+                open_power_file(root_fd, file, userdata);
+        return false;
+}
+
+size_t host_facts_open_power(int root_fd, int ret_fds[static HOST_POWER_FILES_MAX]) {
+        PowerFiles files = { .fds = ret_fds };
+
+        open_power_file(root_fd, THROTTLED_PATH, &files);
+        each_entry(root_fd, "sys/class/hwmon", open_volt_alarm, &files);
+        return files.n;
+}
+
 static bool is_volt_alarm(int root_fd, const char *path, const char *name, void *userdata) {
         char *ret_path = userdata;
-        char file[HOST_PATH_MAX + 24], text[32];
+        char file[HOST_PATH_MAX + 24];
         uint32_t alarm;
 
-        (void) snprintf(file, sizeof file, "%s/name", path);
-        if (!read_line(root_fd, file, text, sizeof text) || !streq(text, "rpi_volt"))
-                return false;
-        (void) snprintf(file, sizeof file, "%s/in0_lcrit_alarm", path);
-        if (!read_number(root_fd, file, 10, &alarm) || alarm == 0)
+        if (!is_voltage_sensor(root_fd, path, file) || !read_number(root_fd, file, 10, &alarm) ||
+            alarm == 0)
                 return false;
         (void) snprintf(ret_path, HOST_PATH_MAX, "/%.94s", file);
         return true;

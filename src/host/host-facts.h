@@ -41,6 +41,11 @@ int host_facts_boot_id(int root_fd, char ret[static 33]) _must_check_;
 /* Has there been under-voltage since the host booted? *ret_path, when not NULL, says where it stands. */
 bool host_facts_under_voltage(int root_fd, char ret_path[HOST_PATH_MAX]);
 
+/* Opens the files that under-voltage shows in; the kernel reports a change of them by POLLPRI, once after
+ * each time that they were read. Returns how many. */
+#define HOST_POWER_FILES_MAX 4u
+size_t host_facts_open_power(int root_fd, int ret_fds[static HOST_POWER_FILES_MAX]);
+
 /* Whether a hardware watchdog runs. */
 bool host_facts_watchdog_armed(int root_fd);
 

@@ -155,6 +155,31 @@ def test_S08_brown_out(boards, host):
     assert new_boot(b, host)["ResetReason"] == "POWER_ON"  # of the boot before only
 
 
+def test_under_voltage_is_noted_when_it_comes(boards, host):
+    """The kernel reports a change of such a file by POLLPRI. A recorded tree cannot; here one of them
+    is a file of /proc that can: the list of mounts of the daemon's own namespace."""
+    if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"],
+                      capture_output=True).returncode != 0:
+        pytest.skip("no rights to mount in a namespace of one's own")
+    throttled = host.path / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    throttled.parent.mkdir(parents=True)
+    throttled.symlink_to("/proc/self/mounts")
+    host.put("sys/class/hwmon/hwmon0/name", "rpi_volt\n")
+    host.put("sys/class/hwmon/hwmon0/in0_lcrit_alarm", "0\n")
+    b = boards(arguments=["--host-root", host.path], start=False)
+    command = b.command
+    b.command = lambda: ["unshare", "-m", *command()]
+    b.start()
+    b.wait_state("idle")
+    host.put("sys/class/hwmon/hwmon0/in0_lcrit_alarm", "1\n")
+    time.sleep(0.3)
+    assert b.log_count("voltage is or was too low") == 0
+    subprocess.run(["nsenter", "-m", "-t", str(b.pid), "mount", "-t", "tmpfs", "none", "/mnt"],
+                   check=True)
+    b.wait_log("voltage is or was too low")
+    assert b.get("HardResets") == 1
+
+
 def test_daemon_in_the_same_boot(boards, host):
     b = start(boards, host)
     b.restart()
