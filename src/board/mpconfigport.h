@@ -135,6 +135,11 @@ extern const char board_help_text[];
 #define MICROPY_PY_TIME_GMTIME_LOCALTIME_MKTIME (1)
 #define MICROPY_PY_TIME_TIME_TIME_NS (1)
 #define MICROPY_PY_TIME_CUSTOM_SLEEP (1)
+#define MICROPY_PY_HASHLIB_MD5 (1)
+#define MICROPY_PY_HASHLIB_SHA1 (1)
+#define MICROPY_PY_CRYPTOLIB (1)
+#define MICROPY_PY_CRYPTOLIB_CTR (1)
+#define MICROPY_PY_CRYPTOLIB_CONSTS (1)
 #define MICROPY_PY_SELECT_POSIX_OPTIMISATIONS (1)
 #define MICROPY_PY_SELECT_SELECT (0)
 /* Names in tracebacks and in errno: what the flash can answer, and upstream's default list. */

@@ -11,21 +11,22 @@
 
 void mpy_file_load(qstr path, mp_compiled_module_t *cm);
 
+#define HEADER_SIZE 4 /* the loader itself tells a file that ends in it from a good one */
+
 /* A reader whose first byte has been looked at, and whose end is an error: the loader asks for no more
  * than a whole file has, and would go on for ever in a file that was cut (py/persistentcode.c takes
  * the mark of the end for a byte of a number that goes on). */
 typedef struct PeekedReader {
         mp_reader_t inner;
         mp_uint_t first;
-        bool first_taken;
+        size_t n_taken;
 } PeekedReader;
 
 static mp_uint_t peeked_readbyte(void *data) {
         PeekedReader *p = data;
-        mp_uint_t byte = p->first_taken ? p->inner.readbyte(p->inner.data) : p->first;
+        mp_uint_t byte = p->n_taken > 0 ? p->inner.readbyte(p->inner.data) : p->first;
 
-        p->first_taken = true;
-        if (byte == MP_READER_EOF)
+        if (p->n_taken++ >= HEADER_SIZE && byte == MP_READER_EOF)
                 mp_raise_ValueError(MP_ERROR_TEXT("incompatible .mpy file: it ends too early"));
         return byte;
 }
@@ -43,8 +44,12 @@ void mpy_file_load(qstr path, mp_compiled_module_t *cm) {
         mp_reader_t reader = { .data = p, .readbyte = peeked_readbyte, .close = peeked_close };
 
         mp_reader_new_file(&p->inner, path);
+        if (mp_reader_try_read_rom(&p->inner, 0)) {
+                mp_raw_code_load(&p->inner, cm); /* it stays where it is, in a ROMFS */
+                return;
+        }
         p->first = p->inner.readbyte(p->inner.data);
-        p->first_taken = false;
+        p->n_taken = 0;
         if (p->first == 'C') {
                 peeked_close(p);
                 mp_raise_msg_varg(&mp_type_ValueError,

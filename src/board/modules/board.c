@@ -3,6 +3,7 @@
 #include "util/macros.h"
 
 #include "board/flash-vfs.h"
+#include "board/modules/tls.h"
 #include "py/obj.h"
 #include "py/objmodule.h"
 #include "py/runtime.h"
@@ -10,6 +11,7 @@
 static const mp_rom_map_elem_t board_globals_table[] = {
         { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__board) },
         { MP_ROM_QSTR(MP_QSTR_VfsFlash), MP_ROM_PTR(&flash_vfs_type) },
+        { MP_ROM_QSTR(MP_QSTR_ca_certificates), MP_ROM_PTR(&tls_ca_certificates_obj) },
 };
 static MP_DEFINE_CONST_DICT(board_globals, board_globals_table);
 

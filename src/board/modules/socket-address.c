@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Socket addresses between Python and the kernel. See socket-address.h. */
+#include "util/macros.h"
+
+#include "board/modules/socket-address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+
+#include "board/modules/socket-resolve.h"
+#include "py/mperrno.h"
+#include "py/runtime.h"
+#include "py/unicode.h"
+
+/* Unix: the host's own path, as far as the board's user may use it; with a first NUL a name that is
+ * in no directory. */
+static void parse_local(SocketAddress *ret, mp_obj_t address) {
+        size_t size;
+        const char *name = mp_obj_str_get_data(address, &size);
+
+        if (size == 0 || size >= sizeof ret->local.sun_path)
+                mp_raise_msg_varg(&mp_type_ValueError,
+                                  MP_ERROR_TEXT("a Unix address has 1 to %d bytes, not %d"),
+                                  (int) sizeof ret->local.sun_path - 1, (int) size);
+        if (name[0] != '\0' && memchr(name, '\0', size))
+                mp_raise_ValueError(MP_ERROR_TEXT("embedded null character"));
+        ret->local.sun_family = AF_UNIX;
+        memcpy(ret->local.sun_path, name, size);
+        ret->size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + size +
+                                 (name[0] != '\0'));
+}
+
+/* (host, port) or, with IPv6, (host, port, flow, scope). */
+static void parse_ip(SocketAddress *ret, mp_obj_t address, int family, int type) {
+        mp_obj_t *items;
+        size_t n;
+        mp_int_t port;
+
+        mp_obj_get_array(address, &n, &items);
+        if (n != 2 && !(family == AF_INET6 && n == 4))
+                mp_raise_ValueError(family == AF_INET6
+                                            ? MP_ERROR_TEXT("address is (host, port[, flow, scope])")
+                                            : MP_ERROR_TEXT("address is (host, port)"));
+        port = mp_obj_get_int(items[1]);
+        if (port < 0 || port > 0xffff)
+                mp_raise_ValueError(MP_ERROR_TEXT("port is not in 0...65535"));
+        socket_resolve_first(ret, mp_obj_str_get_str(items[0]), family, type);
+        if (family == AF_INET6) {
+                struct sockaddr_in6 *in6 = (struct sockaddr_in6 *) &ret->storage;
+
+                in6->sin6_port = htons((uint16_t) port);
+                if (n == 4) {
+                        in6->sin6_flowinfo = htonl((uint32_t) mp_obj_get_int_truncated(items[2]));
+                        in6->sin6_scope_id = (uint32_t) mp_obj_get_int_truncated(items[3]);
+                }
+        } else
+                ((struct sockaddr_in *) &ret->storage)->sin_port = htons((uint16_t) port);
+}
+
+void socket_address_parse(SocketAddress *ret, mp_obj_t address, int family, int type) {
+        *ret = (SocketAddress) {};
+        switch (family) {
+        case AF_UNIX:
+                parse_local(ret, address);
+                return;
+        case AF_INET:
+        case AF_INET6:
+                parse_ip(ret, address, family, type);
+                return;
+        default:
+                mp_raise_OSError(MP_EAFNOSUPPORT);
+        }
+}
+
+static mp_obj_t ip_text(int family, const void *ip) {
+        char text[INET6_ADDRSTRLEN];
+
+        if (!inet_ntop(family, ip, text, sizeof text))
+                return MP_OBJ_NEW_QSTR(MP_QSTR_);
+        return mp_obj_new_str_from_cstr(text);
+}
+
+static mp_obj_t local_to_obj(const SocketAddress *a) {
+        size_t size = a->size, offset = offsetof(struct sockaddr_un, sun_path);
+        const char *name = a->local.sun_path;
+
+        if (size <= offset)
+                return MP_OBJ_NEW_QSTR(MP_QSTR_);
+        size = MIN(size - offset, sizeof a->local.sun_path);
+        if (name[0] == '\0' || !utf8_check((const byte *) name, strnlen(name, size)))
+                return mp_obj_new_bytes((const byte *) name, name[0] ? strnlen(name, size) : size);
+        return mp_obj_new_str(name, strnlen(name, size));
+}
+
+mp_obj_t socket_address_to_obj(const SocketAddress *a) {
+        if (a->size < sizeof a->any.sa_family)
+                return mp_const_none;
+        switch (a->any.sa_family) {
+        case AF_UNIX:
+                return local_to_obj(a);
+        case AF_INET: {
+                const struct sockaddr_in *in = (const struct sockaddr_in *) &a->storage;
+                mp_obj_t items[] = {
+                        ip_text(AF_INET, &in->sin_addr),
+                        MP_OBJ_NEW_SMALL_INT(ntohs(in->sin_port)),
+                };
+
+                return mp_obj_new_tuple(ELEMENTSOF(items), items);
+        }
+        case AF_INET6: {
+                const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) &a->storage;
+                mp_obj_t items[] = {
+                        ip_text(AF_INET6, &in6->sin6_addr),
+                        MP_OBJ_NEW_SMALL_INT(ntohs(in6->sin6_port)),
+                        mp_obj_new_int_from_uint(ntohl(in6->sin6_flowinfo)),
+                        mp_obj_new_int_from_uint(in6->sin6_scope_id),
+                };
+
+                return mp_obj_new_tuple(ELEMENTSOF(items), items);
+        }
+        default:
+                return mp_const_none;
+        }
+}

@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: MIT
+"""The socket module against Python's: each family and kind, waiting and being interrupted, names."""
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from mpydtest.paths import timeout as scaled
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture
+def repl(board):
+    r = board.raw()
+    run(r, "import socket, select, time, os, errno")
+    return r
+
+
+def run(repl, code, timeout=20):
+    out, error = repl.exec_raw(code, timeout)
+    assert error == "", error
+    return out.replace("\r\n", "\n")
+
+
+def listener(family=socket.AF_INET, address=(LOOPBACK, 0)):
+    s = socket.socket(family)
+    s.settimeout(scaled(20))
+    s.bind(address)
+    s.listen()
+    return s
+
+
+def accept(s):
+    c, _ = s.accept()
+    c.settimeout(scaled(20))
+    return c
+
+
+def receive_all(c):
+    data = b""
+    while piece := c.recv(65536):
+        data += piece
+    return data
+
+
+@pytest.mark.parametrize("family, host", [(socket.AF_INET, LOOPBACK), (socket.AF_INET6, "::1")])
+def test_tcp_client(repl, family, host):
+    with listener(family, (host, 0)) as s:
+        port = s.getsockname()[1]
+        run(repl, f"a = socket.getaddrinfo({host!r}, {port})[0]\n"
+                  "s = socket.socket(a[0], a[1], a[2])\n"
+                  "s.connect(a[-1])\ns.write(b'hello\\n')")
+        with accept(s) as c:
+            assert c.recv(100) == b"hello\n"
+            c.sendall(b"one\ntwo\n" + bytes(range(256)) * 4000)
+            c.shutdown(socket.SHUT_WR)
+            out = run(repl, "print(s.readline(), s.makefile('rb').readline(), s.recv(3))\n"
+                            "b = bytearray(5)\nprint(s.readinto(b), b)\nprint(s.recv_into(b, 2), b)\n"
+                            "print(s.getpeername()[:2], len(s.read()), s.read(1), s.recv(1))\n"
+                            "print(s)\ns.close()\nprint(s)")
+            lines = out.splitlines()
+            assert lines[:3] == ["b'one\\n' b'two\\n' b'\\x00\\x01\\x02'",
+                                 "5 bytearray(b'\\x03\\x04\\x05\\x06\\x07')",
+                                 "2 bytearray(b'\\x08\\t\\x05\\x06\\x07')"]
+            assert lines[3] == f"('{host}', {port}) {256 * 4000 - 10} b'' b''"
+            assert "<socket fd=-1" in lines[5]
+            assert c.recv(1) == b""
+
+
+def test_tcp_server(repl):
+    port = int(run(repl, "l = socket.socket()\nl.bind(('127.0.0.1', 0))\nl.listen(1)\n"
+                         "print(l.getsockname()[1])"))
+    with socket.create_connection((LOOPBACK, port), scaled(20)) as c:
+        out = run(repl, "c, peer = l.accept()\nprint(peer)\nc.sendall(bytes(3000000 // 3) * 1)")
+        assert out == f"{c.getsockname()}\n"
+        run(repl, "c.close()")
+        assert len(receive_all(c)) == 1000000
+
+
+def test_sendall_waits_for_a_slow_peer(repl):
+    with listener() as s:
+        run(repl, f"s = socket.socket()\ns.connect(('127.0.0.1', {s.getsockname()[1]}))")
+        with accept(s) as c:
+            repl.send_raw("s.sendall(bytes(8000000))\ns.close()\nprint('sent')")
+            time.sleep(0.2)
+            assert len(receive_all(c)) == 8000000
+            assert repl.read_until(b"\x04").startswith(b"sent")
+
+
+def test_udp_and_multicast(repl):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind((LOOPBACK, 0))
+        peer.settimeout(scaled(20))
+        port = int(run(repl, "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                             "u.bind(('127.0.0.1', 0))\nprint(u.getsockname()[1])\n"
+                             f"u.sendto(b'ping', ('127.0.0.1', {peer.getsockname()[1]}))"))
+        data, address = peer.recvfrom(100)
+        assert (data, address) == (b"ping", (LOOPBACK, port))
+        peer.sendto(b"pong" * 100, address)
+        assert run(repl, "print(u.recvfrom(4))") == f"(b'pong', {peer.getsockname()})\n"
+        assert run(repl, "u.setblocking(False)\ntry:\n u.recvfrom(4)\n"
+                         "except OSError as e:\n print(e.errno == errno.EAGAIN)") == "True\n"
+    out = run(repl, "m = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                    "m.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\nm.bind(('', 0))\n"
+                    "g = socket.inet_pton(socket.AF_INET, '239.1.2.3')\n"
+                    "me = socket.inet_pton(socket.AF_INET, '127.0.0.1')\n"
+                    "m.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, g + me)\n"
+                    "t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                    "t.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, me)\n"
+                    "t.sendto(b'group', ('239.1.2.3', m.getsockname()[1]))\n"
+                    "m.settimeout(5)\nprint(m.recv(10))")
+    assert out == "b'group'\n"
+
+
+def test_unix(repl, board):
+    path = str(board.dir / "local")
+    with listener(socket.AF_UNIX, path) as s:
+        os.chmod(path, 0o777)
+        run(repl, f"s = socket.socket(socket.AF_UNIX)\ns.connect({path!r})\ns.write('over here')")
+        with accept(s) as c:
+            assert c.recv(100) == b"over here"
+            assert run(repl, "print(s.getpeername(), repr(s.getsockname()))") == f"{path} ''\n"
+    out = run(repl, "a = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+                    "a.bind(b'\\x00mpyd-test-%d' % id(a))\nn = a.getsockname()\n"
+                    "b = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\nb.sendto('x', n)\n"
+                    "print(n[0], a.recv(9))")
+    assert out == "0 b'x'\n"
+
+
+def test_options(repl):
+    out = run(repl, "s = socket.socket()\n"
+                    "print(s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))\n"
+                    "s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)\n"
+                    "print(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)\n"
+                    "s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\\1\\0\\0\\0\\3\\0\\0\\0')\n"
+                    "print(s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))")
+    assert out == "1\nTrue\nb'\\x01\\x00\\x00\\x00\\x03\\x00\\x00\\x00'\n"
+
+
+def test_timeouts(repl):
+    out = run(repl, "l = socket.socket()\nl.bind(('127.0.0.1', 0))\nl.listen()\nl.settimeout(0.2)\n"
+                    "def timed(f, *a):\n t = time.ticks_ms()\n try:\n  f(*a)\n"
+                    " except OSError as e:\n  return e.errno, time.ticks_diff(time.ticks_ms(), t)\n"
+                    "print(timed(l.accept))\n"
+                    "s = socket.socket()\ns.connect(l.getsockname())\nc = l.accept()[0]\n"
+                    "c.settimeout(0.2)\nprint(timed(c.recv, 1))\nprint(timed(c.read, 1))\n"
+                    "c.settimeout(0)\nprint(timed(c.recv, 1))\nprint(c.read(1))\n"
+                    "c.settimeout(None)\ns.write('!')\nprint(c.read(1))")
+    lines = out.splitlines()
+    for line in lines[:3]:
+        error, msec = eval(line)
+        assert error == 110 and 195 <= msec < scaled(2000), out
+    assert eval(lines[3])[0] == 11
+    assert lines[4:] == ["None", "b'!'"]
+
+
+@pytest.mark.parametrize("wait", ["l.accept()", "c.recv(1)", "c.read(1)", "c.sendall(bytes(1 << 24))",
+                                  "u.recvfrom(1)", "p.poll()"])
+def test_ctrl_c_ends_each_wait(repl, wait):
+    run(repl, "l = socket.socket()\nl.bind(('127.0.0.1', 0))\nl.listen()\n"
+              "s = socket.socket()\ns.connect(l.getsockname())\nc = l.accept()[0]\n"
+              "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nu.bind(('', 0))\n"
+              "p = select.poll()\np.register(u, select.POLLIN)")
+    repl.send_raw(f"print('waits')\n{wait}")
+    repl.read_until(b"waits\r\n")
+    time.sleep(0.1)
+    began = time.monotonic()
+    repl.write(b"\x03")
+    assert b"KeyboardInterrupt" in repl.read_until(b"\x04>")
+    assert time.monotonic() - began < scaled(0.5)
+    assert run(repl, "s.write('y')\nprint(c.recv(1))") == "b'y'\n"
+
+
+def test_poll_and_asyncio(repl):
+    with listener() as s:
+        port = s.getsockname()[1]
+        out = run(repl, f"s = socket.socket()\ns.setblocking(False)\ntry:\n s.connect(('127.0.0.1', "
+                        f"{port}))\nexcept OSError as e:\n print(e.errno == errno.EINPROGRESS)\n"
+                        "p = select.poll()\np.register(s, select.POLLOUT)\nprint(p.poll(5000)[0][1])\n"
+                        "p.modify(s, select.POLLIN)\nprint(p.poll(10))")
+        assert out == "True\n4\n[]\n"
+        with accept(s) as c:
+            c.sendall(b"x")
+            assert run(repl, "print(p.poll(5000)[0][1], s.recv(9))") == "1 b'x'\n"
+        assert int(run(repl, "print(p.poll(5000)[0][1])")) & 1
+        run(repl, "s.close()")
+        assert run(repl, "print(p.poll(100)[0][1] & select.POLLHUP != 0 or 'nval')")
+    out = run(repl, """
+import asyncio
+async def serve(r, w):
+    w.write(b'you said ' + await r.readline())
+    await w.drain()
+    w.close()
+    await w.wait_closed()
+async def main():
+    server = await asyncio.start_server(serve, '127.0.0.1', 48917)
+    for i in range(5):
+        r, w = await asyncio.open_connection('localhost', 48917)
+        w.write(b'%d\\n' % i)
+        await w.drain()
+        print(await r.read(-1))
+        w.close()
+        await w.wait_closed()
+    server.close()
+    await server.wait_closed()
+asyncio.run(main())
+""")
+    assert out == "".join(f"b'you said {i}\\n'\n" for i in range(5))
+
+
+def test_errors(repl):
+    out = run(repl, """
+def error(f, *a):
+    try:
+        print(f(*a))
+    except Exception as e:
+        print(type(e).__name__, e.args[0])
+s = socket.socket()
+with socket.socket() as l:
+    l.bind(('127.0.0.1', 0))
+    port = l.getsockname()[1]
+error(s.connect, ('127.0.0.1', port))
+error(s.bind, ('127.0.0.1',))
+error(s.bind, ('127.0.0.1', 65536))
+error(s.bind, ('192.0.2.1', 0))
+error(s.recv, -1)
+error(s.settimeout, -1)
+s.close()
+s.close()
+error(s.recv, 1)
+error(s.getsockname)
+error(socket.socket, 999)
+error(socket.socket(socket.AF_UNIX).connect, 'x' * 108)
+error(socket.getaddrinfo, '127.0.0.1', 80, socket.AF_INET6)
+error(socket.inet_pton, socket.AF_INET, '1.2.3')
+""")
+    lines = out.splitlines()
+    assert lines[0] == "OSError 111"
+    assert lines[1] == "ValueError address is (host, port)"
+    assert lines[2] == "ValueError port is not in 0...65535"
+    assert lines[3] == "OSError 99"
+    assert lines[4:6] == ["ValueError negative size", "ValueError time-out is negative"]
+    assert lines[6:8] == ["OSError 9", "OSError 9"]
+    assert lines[8] in ("OSError 1", "OSError 97")  # the filter of system calls, or the kernel
+    assert lines[9] == "ValueError a Unix address has 1 to 107 bytes, not 108"
+    assert lines[10].startswith("OSError -") and lines[11] == "OSError 22"
+
+
+def test_forgotten_sockets_do_not_run_out(repl):
+    assert run(repl, "for i in range(5000):\n socket.socket()\nprint('all')") == "all\n"
+
+
+# ---- names ----
+
+
+def test_names(repl):
+    out = run(repl, "print(socket.getaddrinfo('127.0.0.1', 80)[0])\n"
+                    "print(socket.getaddrinfo('localhost', 80)[0][-1])\n"
+                    "print(socket.getaddrinfo('::1', 80)[0][-1])\n"
+                    "print(socket.getaddrinfo('', 80)[0][-1])\n"
+                    "try:\n socket.getaddrinfo('no.such.name.invalid', 80)\n"
+                    "except OSError as e:\n print(e.errno < 0)")
+    assert out == ("(2, 1, 6, '', ('127.0.0.1', 80))\n('127.0.0.1', 80)\n('::1', 80, 0, 0)\n"
+                   "('0.0.0.0', 80)\nTrue\n")
+
+
+
+class Resolver:
+    """A DNS server on an address of loopback's: knows one name, keeps silent about all others."""
+    ADDRESS = "127.0.0.153"
+    NAME = b"\x05known\x04test\x00"
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((self.ADDRESS, 53))
+        self.socket.settimeout(0.1)
+        self.ends = False
+        self.asked = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.ends:
+            try:
+                data, peer = self.socket.recvfrom(1000)
+            except TimeoutError:
+                continue
+            name_end = data.index(b"\0", 12) + 1
+            if data[12:name_end] == self.NAME:
+                is_a = data[name_end:name_end + 2] == b"\0\1"
+                answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\x2a" if is_a else b""
+                self.socket.sendto(data[:2] + b"\x81\x80\0\1" + bytes([0, int(is_a)]) + bytes(4) +
+                                   data[12:name_end + 4] + answer, peer)
+            else:
+                self.asked.set()
+
+    def close(self):
+        self.ends = True
+        self.thread.join()
+        self.socket.close()
+
+
+@pytest.fixture
+def resolver(tmp_path):
+    """The server, and a shell prefix that makes its child use it and nothing else."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text(f"nameserver {Resolver.ADDRESS}\noptions timeout:30 attempts:1\n")
+    tmp_path.chmod(0o755)
+    prefix = ["unshare", "--mount", "sh", "-c",
+              f'mount --bind {conf} /etc/resolv.conf && exec "$@"', "sh"]
+    if os.geteuid() != 0 or not shutil.which("unshare") or \
+            subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs a mount namespace of its own")
+    try:
+        r = Resolver()
+    except OSError as e:
+        pytest.skip(f"cannot serve DNS here: {e}")
+    yield r, prefix
+    r.close()
+
+
+def test_a_name_that_nobody_answers_for(boards, resolver):
+    server, prefix = resolver
+    b = boards(start=False)
+    command = b.command
+    b.command = lambda: [*prefix, *command()]
+    b.start()
+    b.wait_state("idle")
+    repl = b.raw()
+    run(repl, "import socket")
+    assert run(repl, "print(socket.getaddrinfo('known.test', 1)[0][-1])") == "('127.0.0.42', 1)\n"
+    assert run(repl, "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                     "u.connect(('known.test', 9))\nprint(u.getpeername())") == "('127.0.0.42', 9)\n"
+    # Callbacks run meanwhile, Ctrl-C ends it, a soft reset does not wait for it.
+    repl.send_raw("import micropython\nmicropython.schedule(print, 'called')\n"
+                  "socket.getaddrinfo('silent.test', 1)")
+    repl.read_until(b"called")
+    assert server.asked.wait(scaled(20))
+    began = time.monotonic()
+    repl.write(b"\x03")
+    assert b"KeyboardInterrupt" in repl.read_until(b"\x04>")
+    assert time.monotonic() - began < scaled(0.5)
+    began = time.monotonic()
+    repl.soft_reset_raw()
+    assert time.monotonic() - began < scaled(2)
+    # Those that were given up are bounded in number.
+    repl.send_raw("import socket\nn = 0\nwhile True:\n try:\n  n += 1\n  print('try', n)\n"
+                  "  socket.getaddrinfo('silent.test', 1)\n except KeyboardInterrupt: pass\n"
+                  " except OSError as e:\n  print('errno', e.errno)\n  break")
+    for n in range(1, 9):
+        repl.read_until(b"try %d\r\n" % n)
+        time.sleep(0.05)
+        repl.write(b"\x03")
+    assert b"errno 11" in repl.read_until(b"\x04>")

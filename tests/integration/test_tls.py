@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""ssl with Python's as the peer and with the board itself, and whom it trusts."""
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from mpydtest.paths import timeout as scaled
+
+HOST = "127.0.0.1"
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """A CA, a certificate of its for board.test, and one that it did not sign."""
+    d = tmp_path_factory.mktemp("pki")
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
+    openssl("req", "-x509", *ec, "-keyout", d / "ca.key", "-out", d / "ca.pem", "-subj", "/CN=Test CA")
+    openssl("req", *ec[:-2], "-keyout", d / "key.pem", "-out", d / "csr.pem", "-subj",
+            "/CN=board.test")
+    (d / "ext").write_text("subjectAltName=DNS:board.test\n")
+    openssl("x509", "-req", "-in", d / "csr.pem", "-CA", d / "ca.pem", "-CAkey", d / "ca.key",
+            "-CAcreateserial", "-days", 30, "-extfile", d / "ext", "-out", d / "cert.pem")
+    openssl("req", "-x509", *ec, "-keyout", d / "other.key", "-out", d / "other.pem", "-subj",
+            "/CN=board.test", "-addext", "subjectAltName=DNS:board.test")
+    return d
+
+
+@pytest.fixture
+def b(boards, pki):
+    b = boards({n: (pki / n).read_bytes() for n in ("ca.pem", "cert.pem", "key.pem", "other.pem")},
+               config={"board": {"heap-max": "16M"}})
+    b.wait_state("idle")
+    return b
+
+
+def run(repl, code, timeout=30):
+    out, error = repl.exec_raw(code, timeout)
+    assert error == "", error
+    return out.replace("\r\n", "\n")
+
+
+class Server:
+    """Python's: one HTTPS answer a connection."""
+
+    def __init__(self, pki, cert="cert.pem", key="key.pem"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pki / cert, pki / key)
+        self.socket = socket.create_server((HOST, 0))
+        self.socket.settimeout(scaled(20))
+        self.port = self.socket.getsockname()[1]
+        self.tls = context.wrap_socket(self.socket, server_side=True)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.tls.accept()
+            except (ssl.SSLError, ConnectionError):
+                continue
+            except OSError:
+                return
+            with c:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += c.recv(4096)
+                body = request.split(b"\r\n")[0] + b"\n" + bytes(range(256)) * 1000
+                c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    def close(self):
+        self.socket.close()
+        self.tls.close()
+        self.thread.join(scaled(5))
+
+
+@pytest.fixture
+def server(pki):
+    s = Server(pki)
+    yield s
+    s.close()
+
+
+CLIENT = """
+import socket, ssl
+def get(port, context, name='board.test'):
+    s = socket.socket()
+    s.connect(('127.0.0.1', port))
+    try:
+        t = context.wrap_socket(s, server_hostname=name)
+    except Exception as e:
+        s.close()
+        return type(e).__name__, e.args[-1]
+    t.write(b'GET /it HTTP/1.0\\r\\n\\r\\n')
+    answer = t.read()
+    version = t.cipher()[1]
+    t.close()
+    head, body = answer.split(b'\\r\\n\\r\\n', 1)
+    return head.split(b'\\r\\n')[0], body[:16], len(body), body[-256:] == bytes(range(256)), version
+"""
+
+
+def test_client_verifies_the_server(b, server, pki):
+    repl = b.raw()
+    run(repl, CLIENT)
+    out = run(repl, "c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\nprint(c.verify_mode == "
+                    "ssl.CERT_REQUIRED)\nc.load_verify_locations('ca.pem')\n"
+                    f"print(get({server.port}, c)[:-1])\nprint(get({server.port}, c, 'other.test'))")
+    lines = out.splitlines()
+    assert lines[0] == "True"
+    assert eval(lines[1]) == (b"HTTP/1.0 200 OK", b"GET /it HTTP/1.0", 256017, True)
+    assert eval(lines[2])[0] in ("ValueError", "OSError") and "Common Name" in eval(lines[2])[1]
+    # cadata, and nobody verified.
+    out = run(repl, "c = ssl.create_default_context(cadata=open('ca.pem', 'rb').read())\n"
+                    f"print(get({server.port}, c)[0])\n"
+                    "c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\nc.verify_mode = ssl.CERT_NONE\n"
+                    f"print(get({server.port}, c, None)[0])\n"
+                    f"s = socket.socket()\ns.connect(('127.0.0.1', {server.port}))\n"
+                    "print(ssl.wrap_socket(s).cipher()[1][:4])")
+    assert out == "b'HTTP/1.0 200 OK'\nb'HTTP/1.0 200 OK'\nTLSv\n"
+
+
+def test_stranger_is_refused(b, pki):
+    strange = Server(pki, "other.pem", "other.key")
+    try:
+        repl = b.raw()
+        run(repl, CLIENT)
+        out = run(repl, "c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+                        f"c.load_verify_locations('ca.pem')\nprint(get({strange.port}, c))\n"
+                        # Against what the host trusts, which is read when it is needed.
+                        "c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+                        f"print(get({strange.port}, c))", timeout=60)
+        for line in out.splitlines():
+            assert "not correctly signed by the trusted CA" in eval(line)[1]
+    finally:
+        strange.close()
+
+
+def test_the_hosts_certificates_are_the_default(boards, pki, server, tmp_path):
+    """The bundle of this host, with the test's CA put into it, for this daemon alone."""
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    ours = tmp_path / "bundle.crt"
+    ours.write_bytes(open(bundle, "rb").read() + (pki / "ca.pem").read_bytes())
+    ours.chmod(0o644)
+    prefix = ["unshare", "--mount", "sh", "-c", f'mount --bind {ours} {bundle} && exec "$@"', "sh"]
+    if not shutil.which("unshare") or \
+            subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs a mount namespace of its own")
+    b = boards(start=False)
+    command = b.command
+    b.command = lambda: [*prefix, *command()]
+    b.start()
+    b.wait_state("idle")
+    repl = b.raw()
+    run(repl, CLIENT)
+    out = run(repl, "c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+                    f"print(get({server.port}, c)[0])", timeout=60)
+    assert out == "b'HTTP/1.0 200 OK'\n"
+
+
+def test_server(b, pki):
+    repl = b.raw()
+    port = int(run(repl, """
+import asyncio, ssl, socket
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('cert.pem', 'key.pem')
+async def serve(r, w):
+    line = await r.readline()
+    while await r.readline() != b'\\r\\n':
+        pass
+    w.write(b'HTTP/1.0 200 OK\\r\\n\\r\\n' + line + bytes(50000))
+    await w.drain()
+    w.close()
+    await w.wait_closed()
+print(48919)
+"""))
+    repl.send_raw(f"async def main():\n s = await asyncio.start_server(serve, '127.0.0.1', {port}, "
+                  "ssl=context)\n print('serves')\n await asyncio.sleep(1000)\nasyncio.run(main())")
+    repl.read_until(b"serves")
+    context = ssl.create_default_context(cafile=str(pki / "ca.pem"))
+    for i in range(3):
+        with socket.create_connection((HOST, port), scaled(20)) as s, \
+                context.wrap_socket(s, server_hostname="board.test") as t:
+            t.sendall(b"GET /%d HTTP/1.0\r\nHost: x\r\n\r\n" % i)
+            data = b""
+            while piece := t.recv(65536):
+                data += piece
+            assert data.startswith(b"HTTP/1.0 200 OK\r\n\r\nGET /%d" % i) and len(data) > 50000
+    repl.write(b"\x03")
+    repl.read_until(b"\x04>")
+
+
+def test_board_with_itself(b):
+    repl = b.raw()
+    out = run(repl, """
+import asyncio, ssl
+server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+server.load_cert_chain('cert.pem', 'key.pem')
+client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+client.load_verify_locations('ca.pem')
+async def serve(r, w):
+    w.write(b'you said ' + await r.readline())
+    await w.drain()
+    w.close()
+    await w.wait_closed()
+async def main():
+    s = await asyncio.start_server(serve, '127.0.0.1', 48920, ssl=server)
+    r, w = await asyncio.open_connection('127.0.0.1', 48920, ssl=client,
+                                         server_hostname='board.test')
+    w.write(b'hello\\n')
+    await w.drain()
+    print(await r.readline())
+    w.close()
+    await w.wait_closed()
+    s.close()
+    await s.wait_closed()
+asyncio.run(main())
+""", timeout=60)
+    assert out == "b'you said hello\\n'\n"
+
+
+def test_hashes_and_ciphers(board):
+    import hashlib
+    repl = board.raw()
+    out = run(repl, "import hashlib, binascii, cryptolib\n"
+                    "for n in 'md5', 'sha1', 'sha256':\n"
+                    " print(getattr(hashlib, n)(b'mpyd').digest().hex())\n"
+                    "c = cryptolib.aes(bytes(16), cryptolib.MODE_CBC, bytes(16))\n"
+                    "d = cryptolib.aes(bytes(16), cryptolib.MODE_CBC, bytes(16))\n"
+                    "print(d.decrypt(c.encrypt(b'sixteen bytes...')))\n"
+                    "print(cryptolib.aes(bytes(16), cryptolib.MODE_ECB).encrypt(bytes(16)).hex())")
+    assert out.splitlines() == [
+        hashlib.new(n, b"mpyd").hexdigest() for n in ("md5", "sha1", "sha256")] + [
+        "b'sixteen bytes...'", "66e94bd4ef8a2c3b884cfa59ca342b2e"]
