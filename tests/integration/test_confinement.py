@@ -10,6 +10,7 @@ import platform
 import shutil
 import signal
 import struct
+import sys
 
 import pytest
 
@@ -179,8 +180,8 @@ def reset_call():
     return bytes(message + body)
 
 
-def start_as(b, user):
-    """mpyd as an ordinary user, from programs that this one can reach."""
+def run_as(b, user):
+    """mpyd as an ordinary user, from programs that this one can reach; not started yet."""
     programs = b.dir / "programs"
     programs.mkdir()
     for program in (mpyd_program(), board_program()):
@@ -191,28 +192,53 @@ def start_as(b, user):
     command = b.command()
     command[0] = str(programs / "mpyd")
     b.command = lambda: ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
-    b.start()
 
 
-@pytest.fixture(params=["root", "ordinary"])
+# Runs a program for which the system calls that are named by number are not there.
+WITHOUT = """\
+import ctypes, os, struct, sys
+numbers, program = [int(n) for n in sys.argv[1].split(",")], sys.argv[2:]
+code = struct.pack("HBBI", 0x20, 0, 0, 0)                         # load the number
+for n in numbers:
+    code += struct.pack("HBBI", 0x15, 0, 1, n)                    # this one?
+    code += struct.pack("HBBI", 0x06, 0, 0, 0x00050000 | 38)      # ENOSYS
+code += struct.pack("HBBI", 0x06, 0, 0, 0x7fff0000)               # otherwise go on
+buf = ctypes.create_string_buffer(code, len(code))
+fprog = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(buf)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_void_p(ctypes.addressof(fprog))):
+    sys.exit(f"no filter: {ctypes.get_errno()}")
+os.execv(program[0], program)
+"""
+LANDLOCK_CREATE_RULESET, SECCOMP = 444, 317
+
+
+def run_without(b, *numbers):
+    command = [shutil.which(b.command()[0]), *b.command()[1:]]
+    b.command = lambda: [sys.executable, "-c", WITHOUT, ",".join(map(str, numbers)), *command]
+
+
+@pytest.fixture(params=["root", "root without Landlock", "ordinary", "ordinary without Landlock"])
 def attacked(boards, request):
     """A daemon and its board, which waits for a soft reset to attack; and whether paths are filtered."""
-    if os.geteuid() != 0 and request.param == "root":
+    ordinary = request.param.startswith("ordinary")
+    if os.geteuid() != 0 and not ordinary:
         pytest.skip("needs root")
     b = boards(start=False)
-    uid = 65534 if request.param == "root" else ORDINARY if os.geteuid() == 0 else os.geteuid()
+    uid = 65534 if not ordinary else ORDINARY if os.geteuid() == 0 else os.geteuid()
     (b.dir / "outside").write_text("nobody's business")
-    (b.dir / "outside").chmod(0o644 if request.param == "ordinary" else 0o600)
+    (b.dir / "outside").chmod(0o644 if ordinary else 0o600)
     os.symlink(b.state_dir / "history.db", b.flash / "way-out")
     hello = f"\0AUTH EXTERNAL {str(uid).encode().hex()}\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n".encode()
     b.put({"control": json.dumps([str(b.run_dir / "control"), list(hello), list(reset_call())]),
            "results": ""})
-    if request.param == "ordinary" and os.geteuid() == 0:
-        start_as(b, uid)
-    else:
-        b.start()
+    if ordinary and os.geteuid() == 0:
+        run_as(b, uid)
+    if "without" in request.param:
+        run_without(b, LANDLOCK_CREATE_RULESET)
+    b.start()
     b.wait_state("idle")
-    return b, request.param
+    return b, ordinary
 
 
 def attack(b, attacks):
@@ -224,7 +250,7 @@ def attack(b, attacks):
 
 
 def test_hostile_script(attacked):
-    b, who = attacked
+    b, ordinary = attacked
     pid, confinement = b.pid, b.get("Confinement")
     paths_are_filtered = confinement == "ok"
     if not paths_are_filtered:  # then it is said
@@ -233,7 +259,7 @@ def test_hostile_script(attacked):
         assert "Landlock" in confinement
         assert b.log_count(confinement) == 1 and confinement in b.ctl("status").stdout
     attacks = calls_at(pid)
-    if paths_are_filtered or who == "root":
+    if paths_are_filtered or not ordinary:
         attacks |= calls_for_files(b)
 
     results = attack(b, attacks)
@@ -268,6 +294,25 @@ def test_fork_bomb(attacked):
     results = attack(b, {f"fork {n}": [FORK] for n in range(1000)})
     assert {v for k, v in results.items() if k.startswith("fork")} == {-errno.EPERM}
     assert b.memory()[2] == 1
+
+
+@pytest.mark.parametrize("numbers,words", [
+    ((LANDLOCK_CREATE_RULESET,), "paths are not restricted: no Landlock"),
+    ((SECCOMP,), "system calls are not restricted: no seccomp"),
+    ((LANDLOCK_CREATE_RULESET, SECCOMP), "neither system calls (seccomp) nor paths (Landlock)"),
+], ids=["no Landlock", "no seccomp", "neither"])
+def test_kernel_that_lacks_something(boards, numbers, words):
+    """The board runs all the same; it is said once, and shown as long as it is so."""
+    b = boards({"main.py": "print('it runs')\n"}, start=False)
+    run_without(b, *numbers)
+    b.start()
+    b.wait_log("it runs")
+    b.hard_reset()
+    b.wait_log("it runs", count=2)
+    assert words in b.get("Confinement")
+    assert b.log_count("not confined as they should be") == 1 and b.log_count(words) == 1
+    assert words in b.ctl("status").stdout
+    assert words in b.ctl_json("status")["confinement"]
 
 
 @pytest.mark.parametrize("what,code", [
