@@ -18,6 +18,9 @@
  *   signal BoardReset(s cause, s detail)
  *   signal StateChanged(s state, s stage)
  *
+ * No method takes a descriptor, and no call has more than CONTROL_MESSAGE_MAX bytes: a connection that
+ * sends either is closed. Everybody together has 32 connections; root always finds one.
+ *
  * The console socket carries bytes both ways until one side closes it. Properties are read with
  * org.freedesktop.DBus.Properties and are what `mpyctl status` shows; see CONTROL_PROPERTIES. */
 #pragma once
@@ -27,6 +30,8 @@
 #define CONTROL_DEFAULT_RUN_DIR "/run/mpyd"
 #define CONTROL_DEFAULT_STATE_DIR "/var/lib/mpyd"
 #define CONTROL_HISTORY_FILE "history.db" /* in the state directory */
+
+#define CONTROL_MESSAGE_MAX (128u * 1024) /* bytes of one message to the daemon; more closes the connection */
 
 #define CONTROL_SERVICE "org.mpyd1"
 #define CONTROL_PATH "/org/mpyd1"

@@ -7,7 +7,6 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/bus-gate.h"
 #include "daemon/journal.h"
 #include "mpyd/control.h"
 #include "util/io.h"
@@ -25,9 +25,12 @@
 #include "util/rate-limit.h"
 #include "util/text.h"
 
+/* Connections: in all, less those that are kept for root and for us, less those that are kept for whoever
+ * may change things. */
 #define PEERS_MAX 32u
-#define PEERS_RESERVED 8u /* of them for those who may change things */
-#define PEERS_PER_USER_MAX 16u
+#define PEERS_OPERATORS_MAX 28u
+#define PEERS_OTHERS_MAX 16u
+#define PEERS_PER_USER_MAX 4u /* of the others */
 /* What may wait for a peer that does not read: messages, and about how many bytes. */
 #define QUEUED_MAX 1024u
 #define QUEUED_BYTES_MAX (1024u * 1024)
@@ -40,8 +43,8 @@
 typedef struct Peer {
         ControlServer *server;
         sd_bus *bus;
+        BusGate *gate;
         struct ucred cred;
-        int probe_fd; /* its socket once more: the bus has closed its own when it says that it ended */
         bool may_change;
         bool follows_log;
         bool closed;
@@ -74,7 +77,7 @@ static void peer_free(Peer *p) {
         if (*link)
                 *link = p->next;
         sd_event_source_disable_unref(p->reaper);
-        safe_close(p->probe_fd);
+        p->gate = bus_gate_free(p->gate);
         sd_bus_close_unref(p->bus); /* no flush: the peer may not read */
         p->gone = true;
         if (p->n_queries == 0)
@@ -115,7 +118,7 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 /* Each such connection costs a line, and a crowd of them not more than a few. */
-static void tell_bad_peer(const Peer *p) {
+static void tell_bad_peer(const Peer *p, const char *what) {
         RateLimit *l = &p->server->bad_peers;
         uint64_t t = now_usec(CLOCK_MONOTONIC), n = rate_limit_report(l, t);
 
@@ -125,18 +128,32 @@ static void tell_bad_peer(const Peer *p) {
         if (rate_limit_take(l, t))
                 journal_log(JOURNAL_CONTROL_REFUSED, NULL,
                             "A connection to the control socket (pid %d, uid %u) broke the protocol and "
-                            "was closed.", (int) p->cred.pid, (unsigned) p->cred.uid);
+                            "was closed: %s.",
+                            (int) p->cred.pid, (unsigned) p->cred.uid, what);
 }
 
 /* The bus does not say why it ended: either the peer has gone, or the bus did not like what it sent. */
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
-        struct pollfd pfd = { .fd = p->probe_fd, .events = POLLRDHUP };
 
-        if (!p->closed && poll(&pfd, 1, 0) == 0)
-                tell_bad_peer(p);
+        if (!p->closed && !bus_gate_client_gone(p->gate))
+                tell_bad_peer(p, "the bus does not take what it sent");
         peer_close(p);
         return 0;
+}
+
+static void on_gate_fault(void *userdata, const char *what) {
+        Peer *p = userdata;
+
+        if (!p->closed)
+                tell_bad_peer(p, what);
+        peer_close(p);
+}
+
+static bool is_authenticated(void *userdata) {
+        Peer *p = userdata;
+
+        return sd_bus_is_ready(p->bus) > 0;
 }
 
 /* A script's process: by its user, or by its number where the user is our own. It may not fork, so that
@@ -457,25 +474,38 @@ static const sd_bus_vtable hello_vtable[] = {
 
 /* ---- connections ---- */
 
-static int peer_start(Peer *p, int fd) {
-        sd_id128_t id;
+/* The bus reads what the gate lets pass, and writes to the client itself. Consumes fd on success. */
+static int peer_make_bus(Peer *p, int fd) {
+        _cleanup_close_ int in = -EBADF, out = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        const BusGateHandlers handlers = {
+                .authenticated = is_authenticated, .fault = on_gate_fault, .userdata = p
+        };
         int r;
 
+        if (out < 0)
+                return -errno;
         r = sd_bus_new(&p->bus);
         if (r >= 0)
                 r = sd_bus_set_description(p->bus, "control");
         if (r >= 0)
-                r = sd_bus_set_fd(p->bus, fd, fd);
-        if (r < 0) {
-                safe_close(fd);
+                r = bus_gate_new(&p->gate, p->server->event, fd, &handlers, &in);
+        if (r < 0)
                 return r;
+        r = sd_bus_set_fd(p->bus, in, out);
+        if (r >= 0) { /* they are the bus' */
+                (void) TAKE_FD(in);
+                (void) TAKE_FD(out);
         }
-        /* From here on the bus owns fd. */
+        return r;
+}
+
+static int peer_start(Peer *p) {
+        sd_id128_t id;
+        int r;
+
         r = sd_id128_randomize(&id);
         if (r >= 0)
                 r = sd_bus_set_server(p->bus, 1, id);
-        if (r >= 0)
-                r = sd_bus_negotiate_creds(p->bus, 1, SD_BUS_CREDS_EUID | SD_BUS_CREDS_PID);
         if (r >= 0)
                 r = sd_bus_negotiate_fds(p->bus, 1);
         if (r >= 0)
@@ -511,8 +541,9 @@ static bool too_many(const ControlServer *s, const Peer *new) {
                 n_user += p->cred.uid == new->cred.uid;
         }
         if (new->may_change)
-                return n >= PEERS_MAX;
-        return n >= PEERS_MAX - PEERS_RESERVED || n_user >= PEERS_PER_USER_MAX;
+                return n >= (new->cred.uid == 0 || new->cred.uid == geteuid() ? PEERS_MAX
+                                                                              : PEERS_OPERATORS_MAX);
+        return n >= PEERS_OTHERS_MAX || n_user >= PEERS_PER_USER_MAX;
 }
 
 static int on_connection(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
@@ -540,14 +571,17 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
         }
         p->next = s->peers;
         s->peers = p;
-        p->probe_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        r = p->probe_fd < 0 ? -errno : peer_start(p, TAKE_FD(fd));
+        r = peer_make_bus(p, fd);
+        if (p->gate)
+                (void) TAKE_FD(fd);
+        if (r >= 0)
+                r = peer_start(p);
         if (r == -ECONNRESET || r == -EPIPE)
                 log_debug("A connection to the control socket was closed at once.");
         else if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 log_warning_errno(r, "Failed to serve a connection to the control socket: %m");
         else if (r < 0)
-                tell_bad_peer(p);
+                tell_bad_peer(p, "the bus cannot talk with it");
         if (r < 0)
                 peer_free(p);
         return 0;

@@ -64,8 +64,9 @@ static void check_values(const Config *c) {
                 else
                         memcpy(&v, field, sizeof v);
                 if (v == 0 && (keys[i].offset == offsetof(Config, reset.interval_usec) ||
-                               keys[i].offset == offsetof(Config, log.script_interval_usec)))
-                        continue; /* unlimited */
+                               keys[i].offset == offsetof(Config, log.script_interval_usec) ||
+                               keys[i].offset == offsetof(Config, watchdog.stall_after_usec)))
+                        continue; /* unlimited, off */
                 FUZZ_CHECK(v >= keys[i].min && v <= keys[i].max);
         }
         FUZZ_CHECK(c->board.user && *c->board.user);

@@ -6,8 +6,7 @@
  * clang it is built for libFuzzer as well:
  *
  *   CC=clang meson setup build-fuzz -Dfuzz=true && meson compile -C build-fuzz
- *   mkdir corpus && build-fuzz/tests/fuzz/fuzz-link --write-seeds corpus
- *   build-fuzz/tests/fuzz/libfuzzer-link corpus
+ *   tests/fuzz/run build-fuzz 60
  *
  * An input that once broke something is kept in corpus/<target>/. */
 #pragma once

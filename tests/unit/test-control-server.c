@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <endian.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
@@ -279,7 +280,7 @@ static unsigned server_fds(void) {
         char path[64];
         unsigned n = 0;
 
-        for (int fd = 0; fd < 256; fd++) {
+        for (int fd = 0; fd < 512; fd++) {
                 (void) snprintf(path, sizeof path, "/proc/%d/fd/%d", (int) server, fd);
                 n += faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
         }
@@ -846,8 +847,8 @@ static void test_half_open(void **state) {
                 n_open += poll(&pfd, 1, 0) == 0;
         }
         assert_int_equal(n_open, 32);
-        /* socket, timer and, since systemd 257, a pidfd of each */
-        assert_true(server_fds() <= n_fds + 3 * 32);
+        /* socket (the gate's and the bus'), socket pair, timer and, since systemd 257, a pidfd of each */
+        assert_true(server_fds() <= n_fds + 6 * 32);
         /* full: one more is refused, not left hanging */
         (void) (bus_open(&b, false) >= 0 &&
                 sd_bus_get_property_string(b, CONTROL_SERVICE, CONTROL_PATH, CONTROL_INTERFACE, "State",
@@ -860,6 +861,127 @@ static void test_half_open(void **state) {
         usleep(50000);
         assert_serves();
         assert_server_fds(n_fds);
+}
+
+/* Sanitizers keep what was freed, and their allocator its own counsel. */
+static uint64_t memory_allowance(void) {
+#if defined(__SANITIZE_ADDRESS__)
+        return 1024 * 1024;
+#else
+        return 32 * 1024;
+#endif
+}
+
+static const char authentication[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
+
+static size_t put_header(uint8_t *buf, uint32_t body, uint32_t fields) {
+        const uint32_t numbers[] = { htole32(body), htole32(1), htole32(fields) };
+
+        memcpy(buf, "l\1\0\1", 4);
+        memcpy(buf + 4, numbers, sizeof numbers);
+        return 16;
+}
+
+/* A message is not waited for that is larger than any that mpyd takes; one that is not, costs its size. */
+static void test_large_messages(void **state) {
+        static const struct {
+                uint32_t body, fields;
+        } large[] = {
+                { 100 << 20, 0 }, { 0, 60 << 20 }, { CONTROL_MESSAGE_MAX, 0 },
+                { UINT32_MAX, UINT32_MAX }, { CONTROL_MESSAGE_MAX - 15, 0 },
+        };
+        static uint8_t data[1 << 20];
+        int fds[28];
+        uint64_t before;
+
+        memset(data, 0x41, sizeof data);
+        for (size_t i = 0; i < ELEMENTSOF(large); i++) {
+                int fd = dial();
+
+                (void) put_header(data, large[i].body, large[i].fields);
+                assert_true(send(fd, authentication, sizeof authentication - 1, MSG_NOSIGNAL) > 0);
+                (void) send(fd, data, sizeof data, MSG_NOSIGNAL);
+                assert_closed(fd);
+        }
+        before = server_memory();
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                size_t most = CONTROL_MESSAGE_MAX;
+
+                fds[i] = dial();
+                (void) put_header(data, CONTROL_MESSAGE_MAX - 16, 0);
+                assert_true(send(fds[i], authentication, sizeof authentication - 1, MSG_NOSIGNAL) > 0);
+                /* all but the last byte */
+                for (size_t n = 0; n < most - 1;) {
+                        ssize_t k = send(fds[i], data + n, most - 1 - n, MSG_NOSIGNAL);
+
+                        assert_true(k > 0);
+                        n += (size_t) k;
+                }
+        }
+        assert_serves();
+        assert_true(server_memory() < before + memory_allowance() / 2);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                (void) close(fds[i]);
+        assert_serves();
+}
+
+/* Nothing is a message before the bus has said so: no length gets by behind a BEGIN that it refuses. */
+static void test_begin_too_early(void **state) {
+        static const char *const before[] = {
+                "BEGIN\r\n", "AUTH\r\nBEGIN\r\n", "AUTH NONSENSE\r\nBEGIN\r\n", "CANCEL\r\nBEGIN\r\n",
+        };
+        uint64_t memory = server_memory();
+
+        for (size_t i = 0; i < ELEMENTSOF(before); i++) {
+                static uint8_t data[1 << 20];
+                struct timeval patience = { .tv_usec = 200000 };
+                int fd = dial();
+                size_t n = put_header(data, 100000, 0);
+
+                /* What is one message to whoever believes the first BEGIN holds a second one. */
+                memcpy(data + n, authentication + 1, sizeof authentication - 2);
+                (void) put_header(data + n + sizeof authentication - 2, 100 << 20, 0);
+                assert_int_equal(
+                        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), 0);
+                assert_true(send(fd, "", 1, MSG_NOSIGNAL) == 1);
+                assert_true(send(fd, before[i], strlen(before[i]), MSG_NOSIGNAL) > 0);
+                for (unsigned k = 0; k < 20; k++)
+                        if (send(fd, data, sizeof data, MSG_NOSIGNAL) < 0)
+                                break;
+                assert_serves();
+                assert_true(server_memory() < memory + memory_allowance() / 4);
+                (void) close(fd);
+        }
+}
+
+static void test_descriptors_are_refused(void **state) {
+        union {
+                struct cmsghdr h;
+                char space[CMSG_SPACE(100 * sizeof(int))];
+        } control;
+        unsigned n_fds = server_fds();
+
+        for (unsigned when = 0; when < 2; when++) {
+                int fd = dial();
+                struct iovec iov = { .iov_base = (void *) "x", .iov_len = 1 };
+                struct msghdr msg = {
+                        .msg_iov = &iov, .msg_iovlen = 1,
+                        .msg_control = &control, .msg_controllen = sizeof control.space,
+                };
+
+                memset(&control, 0, sizeof control);
+                control.h.cmsg_level = SOL_SOCKET;
+                control.h.cmsg_type = SCM_RIGHTS;
+                control.h.cmsg_len = CMSG_LEN(100 * sizeof(int));
+                if (when > 0)
+                        assert_true(write(fd, authentication, sizeof authentication - 1) > 0);
+                else
+                        iov.iov_base = (void *) "";
+                assert_int_equal(sendmsg(fd, &msg, MSG_NOSIGNAL), 1);
+                assert_closed(fd);
+                assert_server_fds(n_fds);
+        }
+        assert_serves();
 }
 
 /* Users who may change nothing cannot, all together, keep root out. */
@@ -895,15 +1017,6 @@ static void test_places_are_kept(void **state) {
         }
         (void) close(fds[0]);
         (void) close(fds[1]);
-}
-
-/* Sanitizers keep what was freed, and their allocator its own counsel. */
-static uint64_t memory_allowance(void) {
-#if defined(__SANITIZE_ADDRESS__)
-        return 1024 * 1024;
-#else
-        return 32 * 1024;
-#endif
 }
 
 /* A follower that does not read is let go; the server neither waits for it nor keeps its lines. */
@@ -1048,6 +1161,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_permissions, begin, end),
                 cmocka_unit_test_setup_teardown(test_garbage, begin, end),
                 cmocka_unit_test_setup_teardown(test_half_open, begin, end),
+                cmocka_unit_test_setup_teardown(test_large_messages, begin, end),
+                cmocka_unit_test_setup_teardown(test_begin_too_early, begin, end),
+                cmocka_unit_test_setup_teardown(test_descriptors_are_refused, begin, end),
                 cmocka_unit_test_setup_teardown(test_places_are_kept, begin, end),
                 cmocka_unit_test_setup_teardown(test_follower_does_not_read, begin, end),
                 cmocka_unit_test_setup_teardown(test_asks_and_does_not_listen, begin, end),
