@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Contract 3: the control bus. D-Bus, spoken peer to peer on RUN-DIR/control (no dbus-daemon needed);
  * `busctl --address=unix:path=/run/mpyd/control` works. Everyone who can connect may read; root, the
- * daemon's own user and group mpyd may change things (peer credentials).
+ * daemon's own user and group mpyd may change things (peer credentials). A script (the board's user, or
+ * its process where that is the daemon's own user) may read the properties, nothing else.
  *
  * Interface org.mpyd1.Board at /org/mpyd1:
  *

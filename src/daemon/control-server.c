@@ -46,6 +46,7 @@ typedef struct Peer {
         BusGate *gate;
         struct ucred cred;
         bool may_change;
+        bool is_script;
         bool follows_log;
         bool closed;
         bool gone;            /* only its queries keep it in memory */
@@ -168,13 +169,11 @@ static bool peer_is_script(const ControlServer *s, const struct ucred *cred) {
                (kill(cred->pid, 0) < 0 && errno == ESRCH);
 }
 
-/* Root, ourselves, and the admin group; a script's process never, even if its user is in the group. */
+/* Root, ourselves, and the admin group; a script never, whatever group its user is in. */
 static bool peer_may_change(const ControlServer *s, int fd, const struct ucred *cred) {
         gid_t groups[256];
         socklen_t size = sizeof groups;
 
-        if (peer_is_script(s, cred))
-                return false;
         if (cred->uid == 0 || cred->uid == geteuid())
                 return true;
         if (s->options.admin_gid == (gid_t) -1)
@@ -210,6 +209,13 @@ static int refuse_change(const Peer *p, sd_bus_error *error) {
                 return 0;
         return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED,
                                 "only root and members of group mpyd may do this");
+}
+
+/* What others did is none of a script's business. */
+static int refuse_script(const Peer *p, sd_bus_error *error) {
+        if (!p->is_script)
+                return 0;
+        return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "a script may not read this");
 }
 
 static int method_hello(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -350,6 +356,9 @@ static int method_get_history(sd_bus_message *m, void *userdata, sd_bus_error *e
         Query *q = NULL;
         int r;
 
+        r = refuse_script(p, error);
+        if (r < 0)
+                return r;
         r = sd_bus_message_read(m, "xtxus", &what.id, &what.since_usec, &what.before_id, &limit,
                                 &only);
         if (r < 0)
@@ -379,6 +388,9 @@ static int method_get_totals(sd_bus_message *m, void *userdata, sd_bus_error *er
 
         if (!t)
                 return -ENOMEM;
+        r = refuse_script(p, error);
+        if (r < 0)
+                return r;
         r = p->server->backend.totals(p->server->backend.userdata, t);
         if (r < 0)
                 return r;
@@ -400,6 +412,9 @@ static int method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error
         uint32_t max;
         int r;
 
+        r = refuse_script(p, error);
+        if (r < 0)
+                return r;
         r = sd_bus_message_read(m, "u", &max);
         if (r < 0)
                 return r;
@@ -422,7 +437,10 @@ static int method_get_log(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 static int method_follow_log(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
+        int r = refuse_script(p, error);
 
+        if (r < 0)
+                return r;
         p->follows_log = true;
         return sd_bus_reply_method_return(m, NULL);
 }
@@ -563,7 +581,8 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
                 free(p);
                 return 0;
         }
-        p->may_change = peer_may_change(s, fd, &p->cred);
+        p->is_script = peer_is_script(s, &p->cred);
+        p->may_change = !p->is_script && peer_may_change(s, fd, &p->cred);
         if (too_many(s, p)) {
                 log_debug("Too many connections to the control socket, refusing one.");
                 free(p);

@@ -15,7 +15,7 @@ import sys
 import pytest
 
 from mpydtest import board_program, mpyd_program, process_exists
-from mpydtest.control import METHOD_CALL, pad, put
+from mpydtest.control import METHOD_CALL, pad, put, types
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64",
                                 reason="the script's machine code is of x86-64")
@@ -64,13 +64,13 @@ results = {'getpid': call(39)}
 for name, arguments in attacks:
     results[name] = call(*[bytearray(a['zeros']) if isinstance(a, dict) else a for a in arguments])
 
-def converse(path, hello, request):
+def converse(path, hello, requests):
     fd = call(SOCKET, 1, 1, 0)
     end = call(CONNECT, fd, bytearray(struct.pack('<H', 1) + path.encode() + bytes(1)), len(path) + 3)
     if end < 0:
         return str(end)
     got = b''
-    for message in (hello, request):
+    for message in [hello] + requests:
         call(WRITE, fd, bytearray(message), len(message))
         buf = bytearray(4096)
         n = call(READ, fd, buf, len(buf))
@@ -80,9 +80,10 @@ def converse(path, hello, request):
     return got
 
 with open('/control') as f:
-    path, hello, request = json.load(f)
-got = converse(path, bytes(hello), bytes(request))
-results['control'] = 'AccessDenied' if b'org.freedesktop.DBus.Error.AccessDenied' in got else str(got)
+    path, hello, requests = json.load(f)
+got = converse(path, bytes(hello), [bytes(r) for r in requests])
+results['control'] = got.count(b'org.freedesktop.DBus.Error.AccessDenied')
+results['said'] = str(got)
 try:
     open('/../history.db')
     results['open()'] = 'done'
@@ -169,13 +170,18 @@ def calls_for_files(b):
     }
 
 
-def reset_call():
-    """What a client says to ask for a hard reset: the way in, and the call."""
+CALLS = [("Reset", "s", "hard"), ("Interrupt", ""), ("OpenConsole", "sb", "x", True),
+         ("GetHistory", "xtxus", 0, 0, 0, 1, ""), ("GetTotals", ""), ("GetLog", "u", 1),
+         ("FollowLog", "")]
+
+
+def control_call(name, signature, *arguments):
     body, message = bytearray(), bytearray()
-    put(body, "s", "hard")
+    for kind, value in zip(types(signature), arguments):
+        put(body, kind, value)
     message += struct.pack("<4BII", ord("l"), METHOD_CALL, 0, 1, len(body), 1)
     put(message, "a(yv)", [(1, ("o", "/org/mpyd1")), (2, ("s", "org.mpyd1.Board")),
-                           (3, ("s", "Reset")), (8, ("g", "s"))])
+                           (3, ("s", name)), (8, ("g", signature))])
     pad(message, 8)
     return bytes(message + body)
 
@@ -230,7 +236,8 @@ def attacked(boards, request):
     (b.dir / "outside").chmod(0o644 if ordinary else 0o600)
     os.symlink(b.state_dir / "history.db", b.flash / "way-out")
     hello = f"\0AUTH EXTERNAL {str(uid).encode().hex()}\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n".encode()
-    b.put({"control": json.dumps([str(b.run_dir / "control"), list(hello), list(reset_call())]),
+    b.put({"control": json.dumps([str(b.run_dir / "control"), list(hello),
+                               [list(control_call(*c)) for c in CALLS]]),
            "results": ""})
     if ordinary and os.geteuid() == 0:
         run_as(b, uid)
@@ -265,7 +272,8 @@ def test_hostile_script(attacked):
     results = attack(b, attacks)
     board = b.board_pid()
     assert results.pop("getpid") == board
-    assert results.pop("control") == "AccessDenied"
+    said = results.pop("said")
+    assert results.pop("control") == len(CALLS), said
     assert results.pop("open()") == -errno.ENOENT
     assert set(results) == set(attacks)
     refusals = {-errno.EPERM, -errno.EACCES}
