@@ -5,13 +5,14 @@ MESON_OPTIONS ?=
 TEST_OPTIONS ?=
 export DEBIAN_FRONTEND = noninteractive
 
-.PHONY: all build deps run test bench deb install clean help
+.PHONY: all build deps run test bench deb system-test install clean help
 
 all: build
 
 help:
 	@echo 'make run      build it, boot a demo board here, attach to its REPL (Ctrl-] leaves)'
 	@echo 'make test     build and run every test that needs no booted machine'
+	@echo 'make system-test  the packages on booted machines, as root  (TIER=container|vm|arm, docs/TESTING.md)'
 	@echo 'make bench    measure us and the alternatives side by side'
 	@echo 'make build    build only           (BUILD=DIR, MESON_OPTIONS=…)'
 	@echo 'make deb      Debian packages, into BUILD/deb   (SUITE=bookworm|trixie ARCH=amd64|arm64|armhf)'
@@ -38,6 +39,10 @@ run: build
 
 test: build
 	@/usr/bin/python3 tests/count.py $(BUILD) $(TEST_OPTIONS)
+
+# Installs what it needs, builds the packages, boots containers and virtual machines.
+system-test: deps
+	@/usr/bin/python3 tests/system/run $(if $(PYTEST_OPTIONS),--pytest '$(PYTEST_OPTIONS)') $(TIER)
 
 bench: build
 	@meson test -C $(BUILD) --benchmark --verbose

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The last link of the watchdog's chain: a machine on which neither the daemon nor systemd gets the
+processor any more is reset by its hardware."""
+
+# As an owner arms it; the i6300esb of the machine takes any time from a second on.
+ARM = """set -e
+mkdir -p /etc/systemd/system.conf.d
+printf '[Manager]\\nRuntimeWatchdogSec=20s\\n' >/etc/systemd/system.conf.d/watchdog.conf
+systemctl daemon-reexec
+"""
+# Real-time tasks that never sleep, one a processor, with nothing kept back for the others.
+STARVE = """
+import os
+with open('/proc/sys/kernel/sched_rt_runtime_us', 'w') as f:
+    f.write('-1')
+for cpu in range(os.cpu_count() - 1):
+    if os.fork() == 0:
+        break
+else:
+    cpu = os.cpu_count() - 1
+os.sched_setaffinity(0, {cpu})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
+while True:
+    pass
+"""
+
+
+def test_starved_machine_is_reset_by_its_watchdog(guests):
+    machine = guests()
+    machine.run(ARM)
+    assert machine.run("cat /sys/class/watchdog/watchdog0/state").strip() == "active"
+    assert machine.run("cat /sys/class/watchdog/watchdog0/timeout").strip() == "20"
+    assert machine.run("cat /sys/class/watchdog/watchdog0/bootstatus").strip() == "0"
+    before = machine.run("cat /proc/sys/kernel/random/boot_id").strip()
+    rows = int(machine.run("sqlite3 /var/lib/mpyd/history.db 'select count(*) from resets'"))
+    machine.write("/root/starve.py", STARVE)
+    machine.start("exec python3 /root/starve.py")
+    assert machine.wait_up(300) != before
+    assert "WATCHDOG" in [event["event"] for event in machine.drain_events()]
+    machine.execute("systemctl is-system-running --wait", 240)
+    # 32 is WDIOF_CARDRESET: the kernel's word that the watchdog reset this machine.
+    assert machine.run("cat /sys/class/watchdog/watchdog0/bootstatus").strip() == "32"
+    assert machine.run("mpyctl eval '6*7'").strip() == "42"
+    after = machine.run("sqlite3 /var/lib/mpyd/history.db 'pragma integrity_check' "
+                        "'select count(*) from resets'").split()
+    assert after[0] == "ok" and int(after[1]) > rows
