@@ -21,7 +21,7 @@ typedef struct Storm {
         unsigned run; /* alike and close together up to it, with it; 0: none yet */
 } Storm;
 
-/* Same name, cause, kind, stage, exit status, signal, detail and flags. */
+/* Events: the same name. Resets: the same cause, kind, stage, exit status, signal, detail and flags. */
 bool storm_alike(const HistoryRecord *a, const HistoryRecord *b);
 
 /* What becomes of r, the next of its kind after all that were fed before. */

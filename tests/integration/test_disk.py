@@ -258,3 +258,33 @@ def test_history_stays_within_its_size(boards):
     rows = b.history()
     assert len(rows) >= 10
     assert rows[-1]["id"] > len(rows)  # the oldest have gone
+
+
+def test_storm_of_exceptions_is_counted(boards):
+    """A program that raises each time it is started costs a few rows, whatever it says."""
+    b = boards({"boot.py": "import time\nif time.ticks_us() % 2: raise OSError(time.ticks_us())\n",
+                "main.py": "import time\nraise ValueError(time.ticks_us())\n"})
+    for n in range(60):
+        b.wait(lambda p: p["State"] == "idle" and p["SoftResets"] == n)
+        b.control.reset("soft")
+    b.wait(lambda p: p["State"] == "idle" and p["SoftResets"] == 60)
+    rows = b.events("exception")
+    assert len(rows) == 20, rows  # each of these committed when it came
+    raised = b.log_count("ended with an uncaught exception")
+    assert raised >= 61 and sum(1 + r["repeats"] for r in rows) == raised
+    assert b.stop() == 0
+    assert b.events("exception") == b.ctl_json("history", "--since", "1d", "--only", "exception")
+    assert sum(1 + r["repeats"] for r in b.events("exception")) == raised
+
+
+def test_first_exception_of_a_storm_is_durable(boards):
+    b = boards({"main.py": "raise ValueError('the first')\n"})
+    b.wait_state("idle")
+    deadline = time.monotonic() + timeout(20)
+    while not b.events("exception"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    b.process.kill()
+    b.expected_exit = -9
+    assert b.wait_exit() == -9
+    assert [r["detail"] for r in b.events("exception")] == ["main.py: ValueError: the first"]

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When a reset is one of a storm: src/history/storm.c. */
+#include <stdio.h>
+
 #include "history/storm.h"
 #include "test-history.h"
 
@@ -110,6 +112,27 @@ static void test_signature(void **state) {
         assert_false(storm_alike(&a, &b));
 }
 
+/* Exceptions are one storm whatever they say and wherever they come from; another event is another. */
+static void test_events(void **state) {
+        Storm s = {};
+        char detail[32];
+
+        for (unsigned i = 0; i < 100; i++) {
+                HistoryRecord r = reset_at(i * 200 * MSEC, detail);
+
+                (void) snprintf(detail, sizeof detail, "main.py: ValueError: %u", i);
+                r.name = (char *) "exception";
+                r.stage = i % 2 ? BOARD_STAGE_BOOT : BOARD_STAGE_MAIN;
+                assert_int_equal(storm_feed(&s, &r), i < STORM_RUN_MAX ? STORE : COUNT);
+        }
+        HistoryRecord other = reset_at(100 * 200 * MSEC, detail);
+        other.name = (char *) "deep-sleep";
+        assert_int_equal(storm_feed(&s, &other), STORE);
+        other.name = NULL;
+        assert_int_equal(storm_feed(&s, &other), STORE);
+        storm_done(&s);
+}
+
 static void test_clocks(void **state) {
         HistoryRecord back = reset_at(5 * MSEC, "a"), other;
         Storm s = {};
@@ -140,6 +163,7 @@ int main(void) {
                 cmocka_unit_test(test_another_one_ends_it),
                 cmocka_unit_test(test_alternating_is_no_storm),
                 cmocka_unit_test(test_signature),
+                cmocka_unit_test(test_events),
                 cmocka_unit_test(test_clocks),
         };
 
