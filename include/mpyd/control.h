@@ -9,6 +9,8 @@
  *   Reset(s kind)                       "soft" or "hard" → ()         cause RESET_PIN for hard
  *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
  *   OpenConsole(s who, b take_over)     → (h)                         a stream socket on the REPL
+ *   OpenFlash() → (h)                   the directory that scripts see as / (O_PATH): names below it are to be
+ *                                       resolved in it (openat2, RESOLVE_IN_ROOT), scripts write there
  *   GetHistory(x id, t since_usec, x before_id, u limit, s only) → (s) JSON array of records, newest first, 200 at most;
  *                                       only "resets", "events", events of a name, or all ("")
  *   GetTotals() → (s)                   JSON object: what was counted since the first record

@@ -3,12 +3,9 @@
 #include "board/flash-path.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 
 #include "mpyd/board-link.h"
-
-#define RACES_MAX 64 /* RESOLVE_IN_ROOT gives up when somebody renames meanwhile */
+#include "util/jail.h"
 
 int flash_path_join(FlashPath *ret, const char *cwd, const char *path) {
         size_t cwd_size = path[0] == '/' ? 0 : strlen(cwd), path_size = strlen(path);
@@ -56,21 +53,7 @@ int flash_path_normalize(FlashPath *ret, const char *cwd, const char *path) {
 }
 
 static int open_in_jail(const char *path, int flags, mode_t mode) {
-        struct open_how how = {
-                .flags = (uint64_t) (flags | O_CLOEXEC),
-                .mode = flags & O_CREAT ? mode : 0,
-                .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-        };
-
-        for (int i = 0; i < RACES_MAX; i++) {
-                int fd = (int) syscall(SYS_openat2, BOARD_FD_FLASH, path, &how, sizeof how);
-
-                if (fd >= 0)
-                        return fd;
-                if (errno != EAGAIN && errno != EINTR)
-                        return -errno;
-        }
-        return -EAGAIN;
+        return jail_open(BOARD_FD_FLASH, path, flags, mode);
 }
 
 int flash_path_check(void) {

@@ -13,7 +13,7 @@ static const char exit_codes[] =
         "Exit codes of every verb:\n"
         "  0 success   1 the Python code ended with an exception   2 another failure\n"
         "  3 mpyd is not running   4 permission denied   5 the REPL is in use   6 no board runs\n"
-        "  7 connection lost   8 the board was reset meanwhile   9 not in the history\n"
+        "  7 connection lost   8 the board was reset meanwhile   9 no such entry or file\n"
         "  64 wrong usage   124 time is up   130 Ctrl-C   (with -H: 255 from ssh)\n";
 
 static const char common_help[] =
@@ -82,6 +82,8 @@ int ctl_main(int argc, char *argv[], const Verb *const verbs[]) {
         }
         run_dir = c.run_dir;
         state_dir = c.state_dir;
+        if (c.host && verb->run_far)
+                return finish(verb->run_far(&c, &in));
         if (c.host)
                 return remote_run(&c, verb, &in, run_dir, state_dir);
         if (!c.run_dir)

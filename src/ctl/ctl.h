@@ -19,7 +19,7 @@ enum {
         CTL_EXIT_NO_BOARD = 6,      /* the daemon runs, the board does not */
         CTL_EXIT_LOST = 7,          /* the daemon went away, or the REPL was taken over */
         CTL_EXIT_RESET = 8,         /* the board was reset before the code had ended */
-        CTL_EXIT_NOT_FOUND = 9,     /* no such entry in the history */
+        CTL_EXIT_NOT_FOUND = 9,     /* no such entry in the history, no such file */
         CTL_EXIT_USAGE = 64,
         CTL_EXIT_TIMEOUT = 124,     /* as timeout(1) */
         CTL_EXIT_INTERRUPTED = 130, /* Ctrl-C */
@@ -52,10 +52,14 @@ typedef struct Verb {
         size_t max_arguments;
         const char *usage;           /* what follows the name in "Usage: mpyctl NAME " */
         int (*run)(const Ctl *c, const Invocation *in); /* → exit code */
+        /* With -H, in place of running it there: for what has one foot here. NULL: all of it is there.
+         * The directories of c are those given on the command line, or NULL. */
+        int (*run_far)(const Ctl *c, const Invocation *in);
 } Verb;
 
 extern const Verb verb_status, verb_repl, verb_reset, verb_interrupt, verb_eval, verb_exec,
-        verb_history, verb_log;
+        verb_history, verb_log, verb_run, verb_ls, verb_tree, verb_cat, verb_df, verb_cp, verb_mkdir,
+        verb_touch, verb_mv, verb_rm;
 
 /* All of mpyctl but main(): parses, goes to the other host or runs the verb. verbs: in the order
  * of the general help, then a NULL. Returns the exit code. */

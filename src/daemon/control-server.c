@@ -288,6 +288,17 @@ static int method_open_console(sd_bus_message *m, void *userdata, sd_bus_error *
         return sd_bus_reply_method_return(m, "h", fd);
 }
 
+static int method_open_flash(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_close_ int fd = -EBADF;
+        Peer *p = userdata;
+        int r = refuse_change(p, error);
+
+        if (r < 0)
+                return r;
+        fd = p->server->backend.open_flash(p->server->backend.userdata);
+        return fd < 0 ? fd : sd_bus_reply_method_return(m, "h", fd);
+}
+
 typedef struct Query {
         Peer *peer;
         sd_bus_message *call;
@@ -462,6 +473,8 @@ static const sd_bus_vtable board_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", who, "b", take_over),
                                 SD_BUS_RESULT("h", socket), method_open_console,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenFlash", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", directory),
+                                method_open_flash, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetHistory",
                                 SD_BUS_ARGS("x", id, "t", since_usec, "x", before_id, "u", limit,
                                             "s", only),

@@ -23,6 +23,7 @@ typedef struct ControlBackend {
         int (*reset)(void *userdata, ResetKind kind, const char *who);
         int (*interrupt)(void *userdata);
         int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
+        int (*open_flash)(void *userdata); /* an O_PATH descriptor, the caller's; or a negative errno */
         const char *(*console_holder)(void *userdata);
         int (*history)(void *userdata, const HistoryQuery *q, HistoryAnswer answer, void *answer_data);
         int (*totals)(void *userdata, HistoryTotals *ret);

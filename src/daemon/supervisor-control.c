@@ -30,6 +30,10 @@ static int backend_open_console(void *userdata, const char *who, bool take_over,
         return console_open_session(s->console, who, take_over, ret);
 }
 
+static int backend_open_flash(void *userdata) {
+        return supervisor_open_flash(userdata);
+}
+
 static const char *backend_console_holder(void *userdata) {
         Supervisor *s = userdata;
 
@@ -80,6 +84,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .reset = backend_reset,
                 .interrupt = backend_interrupt,
                 .open_console = backend_open_console,
+                .open_flash = backend_open_flash,
                 .console_holder = backend_console_holder,
                 .history = backend_history,
                 .totals = backend_totals,

@@ -38,6 +38,9 @@ void supervisor_host_done(Supervisor *s);
 void supervisor_host_watch_power(Supervisor *s);
 void supervisor_host_look(Supervisor *s);
 
+/* The directory that scripts see as "/", O_PATH; made when it is missing. A descriptor or an error. */
+int supervisor_open_flash(Supervisor *s) _must_check_;
+
 /* Handlers that supervisor-setup.c installs. */
 int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata);
 void supervisor_on_console_sync(void *userdata);

@@ -233,7 +233,7 @@ static int give_flash(Supervisor *s) {
 
 /* Everything that scripts see as "/". It is made when it is missing (S29), here because its parent
  * belongs to us and not to the board. */
-static int open_flash(Supervisor *s) {
+int supervisor_open_flash(Supervisor *s) {
         int fd = open(s->flash_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0 && errno == ENOENT && mkdir(s->flash_dir, 0770) >= 0) {
@@ -282,7 +282,7 @@ static int spawn(Supervisor *s) {
         BoardHandlers h = board_handlers(s);
         int in_fd, out_fd, unread_fd, r;
 
-        flash_fd = open_flash(s);
+        flash_fd = supervisor_open_flash(s);
         if (flash_fd < 0)
                 return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, flash_fd,
                                          "Failed to open the flash directory %s: %m", s->flash_dir);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes from one descriptor to another, with a bar for who waits at a terminal. */
+#include "ctl/copy.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl/style.h"
+#include "ctl/text.h"
+#include "util/io.h"
+#include "util/parse.h"
+
+#define CHUNK (256u * 1024)
+#define BAR_WIDTH 24u
+#define SHOW_USEC (200 * USEC_PER_MSEC) /* between two looks of the bar, and before the first */
+
+char *copy_format_size(char *buf, size_t size, uint64_t bytes) {
+        static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+        double v = (double) bytes / 1024;
+        size_t i = 0;
+
+        if (bytes < 1024) {
+                (void) snprintf(buf, size, "%" PRIu64 " B", bytes);
+                return buf;
+        }
+        for (; v >= 1024 && i + 1 < ELEMENTSOF(units); i++)
+                v /= 1024;
+        (void) snprintf(buf, size, "%.1f %s", v, units[i]);
+        return buf;
+}
+
+char *copy_format_bar(char *buf, size_t size, const CopyProgress *p, unsigned columns) {
+        char bar[BAR_WIDTH + 1], done[32];
+        unsigned filled = BAR_WIDTH, percent = 100;
+        int name_width;
+
+        (void) copy_format_size(done, sizeof done, p->done);
+        if (p->size > 0 && p->done < p->size) {
+                filled = (unsigned) ((double) p->done / (double) p->size * BAR_WIDTH);
+                percent = (unsigned) ((double) p->done / (double) p->size * 100);
+        }
+        for (unsigned i = 0; i < BAR_WIDTH; i++)
+                bar[i] = i < filled ? '#' : '.';
+        bar[BAR_WIDTH] = '\0';
+        name_width = (int) MAX(columns, 48u) - 46;
+        if (p->size > 0)
+                (void) snprintf(buf, size, "%.*s  [%s] %3u %%  %s", MIN(name_width, 40), p->name, bar,
+                                percent, done);
+        else
+                (void) snprintf(buf, size, "%.*s  %s", MIN(name_width, 40), p->name, done);
+        return buf;
+}
+
+static void show(CopyProgress *p, uint64_t now) {
+        _cleanup_free_ char *name = text_printable(p->name, false);
+        CopyProgress printable = *p;
+        char line[160];
+
+        printable.name = name ? name : "?";
+        fprintf(stderr, "\r%s\033[K", copy_format_bar(line, sizeof line, &printable,
+                                                      style_columns(stderr)));
+        p->shown_usec = now;
+}
+
+int copy_all(int in_fd, int out_fd, CopyProgress *p) {
+        _cleanup_free_ char *chunk = malloc(CHUNK);
+        uint64_t begun = now_usec(CLOCK_MONOTONIC);
+        bool bar = p && isatty(STDERR_FILENO);
+        int r = chunk ? 0 : -ENOMEM;
+
+        while (r >= 0) {
+                ssize_t n = read(in_fd, chunk, CHUNK);
+                uint64_t now;
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        r = n < 0 ? -errno : 0;
+                        break;
+                }
+                r = write_all(out_fd, chunk, (size_t) n);
+                if (p)
+                        p->done += (uint64_t) n;
+                now = now_usec(CLOCK_MONOTONIC);
+                if (bar && now - MAX(begun, p->shown_usec) >= SHOW_USEC)
+                        show(p, now);
+        }
+        if (bar && p->shown_usec)
+                fputs("\r\033[K", stderr);
+        return r;
+}

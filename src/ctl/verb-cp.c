@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyctl cp: files to the board, from it, and on it. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "ctl/cli.h"
+#include "ctl/copy.h"
+#include "ctl/flash.h"
+#include "ctl/remote.h"
+#include "ctl/style.h"
+
+enum { OPTION_NAME = 0x100 };
+
+#define DEPTH_MAX 64u
+
+/* One end of a copy: on the board, or here. */
+typedef struct Place {
+        bool board;
+        const char *path;
+} Place;
+
+typedef struct Copying {
+        Flash flash;
+        bool recursive;
+        const char *name;  /* for what comes from standard input, when the target is a directory */
+} Copying;
+
+static Place place_from(const char *argument) {
+        bool board = flash_is_remote(argument);
+
+        return (Place) { .board = board, .path = board ? flash_path(argument) : argument };
+}
+
+static bool is_stream(const Place *p) {
+        return !p->board && streq(p->path, "-");
+}
+
+static int explain(const char *doing, const Place *p, int error) {
+        if (p->board)
+                return flash_explain(doing, p->path, error);
+        complain("Failed to %s %s: %s.", doing, p->path, strerror(-error));
+        if (error == -EISDIR)
+                advise("for directories: -r");
+        return error == -ENOENT ? CTL_EXIT_NOT_FOUND
+               : error == -EACCES ? CTL_EXIT_PERMISSION : CTL_EXIT_FAILURE;
+}
+
+static int place_stat(const Copying *c, const Place *p, struct stat *ret) {
+        if (p->board)
+                return flash_stat(&c->flash, p->path, ret);
+        return stat(p->path, ret) < 0 ? -errno : 0;
+}
+
+static bool is_directory(const Copying *c, const Place *p) {
+        struct stat st;
+
+        return place_stat(c, p, &st) >= 0 && S_ISDIR(st.st_mode);
+}
+
+static int place_open(const Copying *c, const Place *p) {
+        int fd;
+
+        if (p->board)
+                return flash_file_open(&c->flash, p->path, O_RDONLY);
+        fd = is_stream(p) ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                          : open(p->path, O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
+static int place_mkdir(const Copying *c, const Place *p) {
+        int r = p->board ? flash_mkdir(&c->flash, p->path)
+                         : mkdir(p->path, 0777) < 0 ? -errno : 0;
+
+        return (r == -EEXIST || r == -EBUSY) && is_directory(c, p) ? 0 : r;
+}
+
+/* The last component, or NULL where there is none that names something. The caller's. */
+static char *base_name(const char *path) {
+        size_t end = strlen(path), start;
+
+        while (end > 0 && path[end - 1] == '/')
+                end--;
+        for (start = end; start > 0 && path[start - 1] != '/';)
+                start--;
+        if (end == start || (end - start <= 2 && strncmp(path + start, "..", end - start) == 0))
+                return NULL;
+        return strndup(path + start, end - start);
+}
+
+/* ---- one file: has complained when it returns an exit code > 0 ---- */
+
+static int write_to_board(const Copying *c, int in_fd, const Place *to, CopyProgress *progress,
+                          const Place *from) {
+        FlashNew n;
+        int r;
+
+        r = flash_new_begin(&c->flash, to->path, &n);
+        if (r < 0)
+                return explain("write", to, r);
+        r = copy_all(in_fd, n.fd, progress);
+        if (r < 0) {
+                flash_new_done(&n);
+                return explain(r == -ENOSPC || r == -EDQUOT ? "write" : "copy",
+                               r == -ENOSPC || r == -EDQUOT ? to : from, r);
+        }
+        r = flash_new_commit(&n);
+        return r < 0 ? explain("write", to, r) : 0;
+}
+
+static int write_here(int in_fd, const Place *to, CopyProgress *progress) {
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        fd = is_stream(to) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                           : open(to->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0)
+                return explain("write", to, -errno);
+        r = copy_all(in_fd, fd, is_stream(to) ? NULL : progress);
+        return r < 0 ? explain("write", to, r) : 0;
+}
+
+static int copy_file(const Copying *c, const Place *from, const Place *to) {
+        _cleanup_close_ int fd = place_open(c, from);
+        CopyProgress progress = { .name = from->path };
+        struct stat st;
+
+        if (fd < 0)
+                return explain("read", from, fd);
+        if (fstat(fd, &st) >= 0 && S_ISREG(st.st_mode))
+                progress.size = (uint64_t) st.st_size;
+        return to->board ? write_to_board(c, fd, to, &progress, from) : write_here(fd, to, &progress);
+}
+
+/* ---- a tree ---- */
+
+static int copy_any(const Copying *c, const Place *from, const Place *to, unsigned depth);
+
+typedef struct Level {
+        const Copying *copying;
+        const Place *to;
+        bool from_board;
+        unsigned depth;
+} Level;
+
+static int copy_entry(void *userdata, const char *path, const char *name, const struct stat *st) {
+        const Level *l = userdata;
+        _cleanup_free_ char *below = path_below(l->to->path, name);
+
+        if (!below)
+                return -ENOMEM;
+        return copy_any(l->copying, &(Place) { .board = l->from_board, .path = path },
+                        &(Place) { .board = l->to->board, .path = below }, l->depth);
+}
+
+static int list_here(const char *path, const Level *l) {
+        struct dirent **entries;
+        int n = scandir(path, &entries, NULL, alphasort), r = 0;
+
+        if (n < 0)
+                return -errno;
+        for (int i = 0; i < n; i++) {
+                const char *name = entries[i]->d_name;
+                _cleanup_free_ char *below = path_below(path, name);
+
+                if (r == 0 && !streq(name, ".") && !streq(name, ".."))
+                        r = below ? copy_entry((void *) l, below, name, NULL) : -ENOMEM;
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
+
+static int copy_directory(const Copying *c, const Place *from, const Place *to, unsigned depth) {
+        Level l = { .copying = c, .to = to, .from_board = from->board, .depth = depth + 1 };
+        int r;
+
+        if (!c->recursive)
+                return explain("copy", from, -EISDIR);
+        if (depth >= DEPTH_MAX)
+                return explain("copy", from, -ELOOP);
+        r = place_mkdir(c, to);
+        if (r < 0)
+                return explain("make", to, r);
+        r = from->board ? flash_list(&c->flash, from->path, copy_entry, &l)
+                        : list_here(from->path, &l);
+        return r < 0 ? explain("list", from, r) : r;
+}
+
+static int copy_any(const Copying *c, const Place *from, const Place *to, unsigned depth) {
+        struct stat st;
+        int r;
+
+        if (is_stream(from))
+                return copy_file(c, from, to);
+        r = place_stat(c, from, &st);
+        if (r < 0)
+                return explain("read", from, r);
+        return S_ISDIR(st.st_mode) ? copy_directory(c, from, to, depth) : copy_file(c, from, to);
+}
+
+/* Is to the same as from, or in it? By name: for a person's slip, not for an attacker's trick. */
+static bool is_inside(const Place *from, const Place *to) {
+        size_t n = strlen(from->path);
+
+        while (n > 0 && from->path[n - 1] == '/')
+                n--;
+        return from->board == to->board && strncmp(from->path, to->path, n) == 0 &&
+               (to->path[n] == '/' || to->path[n] == '\0');
+}
+
+/* Into a directory, or as the name that is given. */
+static int copy_argument(const Copying *c, const Place *from, const Place *to) {
+        _cleanup_free_ char *name = NULL, *inside = NULL;
+        Place target = *to;
+
+        if (!is_stream(to) && is_directory(c, to)) {
+                name = is_stream(from) ? (c->name ? strdup(c->name) : NULL) : base_name(from->path);
+                if (!name && is_stream(from)) {
+                        complain("%s%s is a directory; standard input has no name in it.",
+                                 to->board ? ":" : "", to->path);
+                        return CTL_EXIT_USAGE;
+                }
+                inside = name ? path_below(to->path, name) : strdup(to->path); /* all of / */
+                if (!inside)
+                        return explain("copy", from, -ENOMEM);
+                target.path = inside;
+        }
+        if (is_inside(from, &target) && !is_stream(from)) {
+                complain("%s%s cannot be copied into itself.", from->board ? ":" : "", from->path);
+                return CTL_EXIT_USAGE;
+        }
+        return copy_any(c, from, &target, 0);
+}
+
+/* ---- the command ---- */
+
+/* Are both ends there, and is at least one of them the board's? An exit code > 0 when not. */
+static int check_arguments(const Ctl *c, const Invocation *in, const Place *to) {
+        if (c->json) {
+                complain("cp has no JSON form.");
+                return CTL_EXIT_USAGE;
+        }
+        for (size_t i = 0; i + 1 < in->n_arguments; i++) {
+                Place from = place_from(in->arguments[i]);
+
+                if (!from.board && !to->board) {
+                        complain("Neither %s nor %s is on the board.", from.path, to->path);
+                        advise("the board's paths begin with a colon: mpyctl cp %s :%s", from.path,
+                               to->path);
+                        return CTL_EXIT_USAGE;
+                }
+        }
+        return 0;
+}
+
+static int cp_run(const Ctl *ctl, const Invocation *in) {
+        Place to = place_from(in->arguments[in->n_arguments - 1]);
+        Copying c = {
+                .recursive = invocation_has(in, 'r'),
+                .name = invocation_argument(in, OPTION_NAME),
+                .flash.fd = -EBADF,
+        };
+        int r;
+
+        r = check_arguments(ctl, in, &to);
+        if (r == 0)
+                r = flash_open(ctl, &c.flash);
+        if (r == 0 && in->n_arguments > 2 && !is_directory(&c, &to))
+                r = explain("copy several files to", &to, -ENOTDIR);
+        for (size_t i = 0; r == 0 && i + 1 < in->n_arguments; i++) {
+                Place from = place_from(in->arguments[i]);
+
+                r = copy_argument(&c, &from, &to);
+        }
+        flash_done(&c.flash);
+        return r;
+}
+
+/* ---- with -H: descriptors do not cross ssh, bytes do ---- */
+
+/* "mpyctl cp FROM TO" at the other end, of which one is a stream. Returns its exit code. */
+static int run_there(const Ctl *c, const char *name, const char *from, const char *to, int in_fd,
+                     int out_fd) {
+        char *arguments[] = { (char *) from, (char *) to, NULL };
+        Invocation in = { .arguments = arguments, .n_arguments = 2 };
+        int status;
+        pid_t pid;
+
+        if (name) {
+                in.options[0].key = OPTION_NAME;
+                in.options[0].argument = name;
+                in.n_options = 1;
+        }
+        pid = fork();
+        if (pid < 0) {
+                complain("Failed to start ssh: %m.");
+                return CTL_EXIT_FAILURE;
+        }
+        if (pid == 0) {
+                if (dup2(in_fd, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0)
+                        _exit(CTL_EXIT_FAILURE);
+                _exit(remote_run(c, &verb_cp, &in, c->run_dir, c->state_dir));
+        }
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return CTL_EXIT_FAILURE;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_EXIT_LOST;
+}
+
+static int send_there(const Ctl *c, const char *path, const char *to) {
+        _cleanup_free_ char *name = base_name(path);
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+
+        if (streq(path, "-"))
+                return run_there(c, NULL, "-", to, STDIN_FILENO, STDERR_FILENO);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return explain("read", &(Place) { .path = path }, -errno);
+        if (S_ISDIR(st.st_mode)) {
+                complain("%s is a directory: over -H, files are copied one at a time.", path);
+                advise("log in there and copy it with -r, or send an archive");
+                return CTL_EXIT_USAGE;
+        }
+        return run_there(c, name, "-", to, fd, STDERR_FILENO);
+}
+
+/* Into a file beside the target, which takes its place when all of it came. */
+static int fetch_from_there(const Ctl *c, const char *from, const char *to) {
+        _cleanup_free_ char *name = base_name(flash_path(from)), *inside = NULL, *temporary = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+        int r;
+
+        if (streq(to, "-"))
+                return run_there(c, NULL, from, "-", STDIN_FILENO, STDOUT_FILENO);
+        if (stat(to, &st) >= 0 && S_ISDIR(st.st_mode)) {
+                inside = name ? path_below(to, name) : NULL;
+                if (!inside)
+                        return explain("write", &(Place) { .path = to }, -EISDIR);
+                to = inside;
+        }
+        if (asprintf(&temporary, "%s.part", to) < 0)
+                return CTL_EXIT_FAILURE;
+        fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (fd < 0)
+                return explain("write", &(Place) { .path = temporary }, -errno);
+        r = run_there(c, NULL, from, "-", STDIN_FILENO, fd);
+        if (r == 0 && rename(temporary, to) < 0)
+                r = explain("write", &(Place) { .path = to }, -errno);
+        if (r != 0)
+                (void) unlink(temporary);
+        return r;
+}
+
+static int cp_run_far(const Ctl *c, const Invocation *in) {
+        const char *to = in->arguments[in->n_arguments - 1];
+        bool all_there = flash_is_remote(to);
+        Place target = place_from(to);
+        int r;
+
+        r = check_arguments(c, in, &target);
+        for (size_t i = 0; i + 1 < in->n_arguments; i++)
+                all_there = all_there && flash_is_remote(in->arguments[i]);
+        if (r == 0 && all_there)
+                return remote_run(c, &verb_cp, in, c->run_dir, c->state_dir);
+        for (size_t i = 0; r == 0 && i + 1 < in->n_arguments; i++)
+                r = flash_is_remote(to) ? send_there(c, in->arguments[i], to)
+                                        : fetch_from_there(c, in->arguments[i], to);
+        return r;
+}
+
+static const struct option options[] = {
+        { "recursive", no_argument, NULL, 'r' },
+        { "name", required_argument, NULL, OPTION_NAME },
+        {},
+};
+
+const Verb verb_cp = {
+        .name = "cp",
+        .summary = "copy files to the board, from it, or on it",
+        .usage = "[-r] FROM... TO",
+        .help = "Copies files; the board's begin with a colon, - is standard input or output. A file\n"
+                "on the board is replaced in one step, when all of the new one is on the disk, and\n"
+                "belongs to the board. Works when the program hangs, and on the state directory when\n"
+                "mpyd is not running. With -H the files without a colon are here.\n\n"
+                "Options:\n"
+                "  -r, --recursive    directories too (not over -H)\n"
+                "  --name NAME        of standard input, when TO is a directory\n\n"
+                "Examples:\n"
+                "  mpyctl cp main.py :\n"
+                "  mpyctl cp -r lib :\n"
+                "  mpyctl cp :log.csv .\n"
+                "  mpyctl -H pi@greenhouse cp main.py :\n"
+                "  tar c data | mpyctl cp - :data.tar\n\n"
+                "Exit codes:\n"
+                "  0  done    2  failed    4  not permitted    9  no such file or directory\n",
+        .letters = "r",
+        .options = options,
+        .min_arguments = 2,
+        .max_arguments = 256,
+        .run = cp_run,
+        .run_far = cp_run_far,
+};

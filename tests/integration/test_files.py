@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: MIT
+"""The board's files by mpyctl, without the board's help: each verb, whatever state the VM is in, whatever
+is on the flash, and over -H."""
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+from mpydtest import mpyctl_program, timeout
+
+OK, FAILURE, NOT_RUNNING, PERMISSION, NOT_FOUND, USAGE = 0, 2, 3, 4, 9, 64
+HANG = "while True:\n    try:\n        while True: pass\n    except: pass\n"
+
+
+def ctl(b, *args, code=OK, data=None):
+    """Runs mpyctl to its end with bytes on both sides; stdout."""
+    done = subprocess.run([str(mpyctl_program()), "--run-dir", str(b.run_dir), "--state-dir",
+                           str(b.state_dir), *args], input=data or b"", capture_output=True,
+                          timeout=timeout(60))
+    assert done.returncode == code, (args, done)
+    return done.stdout if code == OK else done.stderr.decode()
+
+
+def names(b, path=":"):
+    return [e["name"] for e in json.loads(ctl(b, "--json", "ls", path))]
+
+
+def temporaries(b):
+    return [p for p in b.flash.rglob("*") if p.name.startswith(".mpyctl-")]
+
+
+@pytest.fixture
+def hung(boards):
+    """Files below a program that nothing but SIGKILL ends."""
+    b = boards({"main.py": HANG, "lib/pump.py": "on = True\n", "log.csv": "1,2\n"})
+    b.wait_state("running")
+    yield b
+    assert b.get("HardResets") == 1 and b.get("State") == "running"  # nobody disturbed it
+
+
+def test_looking_at_files_while_the_program_hangs(hung):
+    assert names(hung) == ["lib", "log.csv", "main.py"]
+    entries = {e["name"]: e for e in json.loads(ctl(hung, "--json", "ls"))}
+    assert entries["lib"]["type"] == "directory"
+    assert (entries["log.csv"]["type"], entries["log.csv"]["size"]) == ("file", 4)
+    assert abs(entries["log.csv"]["modified_usec"] / 1e6 - time.time()) < timeout(60)
+    out = ctl(hung, "ls").decode().splitlines()
+    assert re.fullmatch(r" +4  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  log\.csv", out[1])
+    assert out[0].endswith("  lib/")
+    assert ctl(hung, "ls", ":log.csv").decode().endswith("log.csv\n")
+    assert ctl(hung, "tree").decode() == "lib/\n  pump.py\nlog.csv\nmain.py\n"
+    assert ctl(hung, "cat", ":log.csv", "lib/pump.py") == b"1,2\non = True\n"
+    space = json.loads(ctl(hung, "--json", "df"))
+    assert space["total"] >= space["used"] > 0 and space["available"] > 0
+    assert re.fullmatch(r"[\d.]+ \w+ of [\d.]+ \w+ used, [\d.]+ \w+ free\n", ctl(hung, "df").decode())
+
+
+def test_changing_files_while_the_program_hangs(hung, tmp_path):
+    (tmp_path / "new.py").write_bytes(b"\x00\xff" * 70000)
+    ctl(hung, "cp", str(tmp_path / "new.py"), ":")
+    assert (hung.flash / "new.py").read_bytes() == b"\x00\xff" * 70000
+    ctl(hung, "cp", str(tmp_path / "new.py"), ":lib/other.py")
+    assert (hung.flash / "lib/other.py").stat().st_size == 140000
+    ctl(hung, "cp", ":new.py", str(tmp_path / "back"))
+    ctl(hung, "cp", ":lib/other.py", ":lib/third.py")
+    assert (tmp_path / "back").read_bytes() == (hung.flash / "lib/third.py").read_bytes()
+    ctl(hung, "mkdir", ":data")
+    ctl(hung, "mkdir", ":data", code=FAILURE)
+    ctl(hung, "mkdir", "-p", ":data/a//b/", ":data")
+    ctl(hung, "mv", ":new.py", ":data/a/renamed.py")
+    ctl(hung, "mv", ":lib/other.py", ":lib/third.py", ":data")
+    assert names(hung, ":data") == ["a", "other.py", "third.py"]
+    assert names(hung, ":data/a") == ["b", "renamed.py"]
+    ctl(hung, "touch", ":empty", ":log.csv")
+    assert (hung.flash / "empty").read_bytes() == b"" and hung.read("log.csv") == "1,2\n"
+    assert "directories: -r" in ctl(hung, "rm", ":data", code=FAILURE)
+    ctl(hung, "rm", "-r", ":data", ":empty")
+    assert names(hung) == ["lib", "log.csv", "main.py"] and temporaries(hung) == []
+
+
+def test_trees(boards, tmp_path):
+    b = boards()
+    for name in ("app/__init__.py", "app/sub/deep.py", "app/sub/data.bin"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert "directories: -r" in ctl(b, "cp", str(tmp_path / "app"), ":", code=FAILURE)
+    ctl(b, "cp", "-r", str(tmp_path / "app"), ":")
+    ctl(b, "cp", "-r", str(tmp_path / "app"), ":")  # over what is there
+    assert ctl(b, "tree").decode() == "app/\n  __init__.py\n  sub/\n    data.bin\n    deep.py\n"
+    ctl(b, "cp", "-r", ":app", ":copy")
+    ctl(b, "cp", "-r", ":", str(tmp_path / "backup"))
+    assert (tmp_path / "backup/copy/sub/deep.py").read_text() == "app/sub/deep.py"
+    assert "into itself" in ctl(b, "cp", "-r", ":app", ":app/sub", code=USAGE)
+    assert names(b, ":app/sub") == ["data.bin", "deep.py"]
+
+
+def test_streams(boards):
+    b = boards()
+    data = os.urandom(300000)
+    ctl(b, "cp", "-", ":stream.bin", data=data)
+    assert (b.flash / "stream.bin").read_bytes() == data
+    assert ctl(b, "cp", ":stream.bin", "-") == data == ctl(b, "cat", ":stream.bin")
+    assert "has no name" in ctl(b, "cp", "-", ":", code=USAGE)
+    ctl(b, "cp", "--name", "named", "-", ":", data=b"x")
+    assert b.read("named") == "x"
+
+
+def test_the_board_may_rewrite_what_was_copied_in(boards, tmp_path):
+    """Owner and group are the board's, whatever the mask of who copies; a mode that was set stays."""
+    b = boards({"run.py": "1\n"})
+    (b.flash / "run.py").chmod(0o640)
+    (tmp_path / "f").write_text("from outside")
+    old = os.umask(0o077)
+    try:
+        ctl(b, "cp", str(tmp_path / "f"), ":mine.txt")
+        ctl(b, "cp", str(tmp_path / "f"), ":run.py")
+        ctl(b, "mkdir", ":dir")
+        ctl(b, "touch", ":dir/empty")
+    finally:
+        os.umask(old)
+    owner = b.flash.stat()
+    for name in ("mine.txt", "dir", "dir/empty", "run.py"):
+        st = (b.flash / name).stat()
+        assert (st.st_uid, st.st_gid) == (owner.st_uid, owner.st_gid), name
+    assert stat.S_IMODE((b.flash / "mine.txt").stat().st_mode) == 0o660
+    assert stat.S_IMODE((b.flash / "run.py").stat().st_mode) == 0o640
+    assert stat.S_IMODE((b.flash / "dir").stat().st_mode) & 0o770 == 0o770
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a board of its own user takes root")
+def test_a_board_of_its_own_user_rewrites_them(boards, tmp_path):
+    b = boards(files=None)  # mpyd makes the flash, for that user
+    b.wait_state("idle")
+    (tmp_path / "f").write_text("from outside")
+    ctl(b, "cp", str(tmp_path / "f"), ":mine.txt")
+    ctl(b, "mkdir", ":dir")
+    repl = b.friendly()
+    assert repl.line("f = open('/mine.txt', 'a'); n = f.write(' and inside'); f.close()") == ""
+    assert repl.line("f = open('/dir/own', 'w'); f.close()") == ""
+    assert ctl(b, "cat", ":mine.txt") == b"from outside and inside"
+
+
+def test_a_file_is_replaced_in_one_step(boards):
+    """Who reads meanwhile finds the old or the new one whole; an mpyctl that is killed leaves the old."""
+    b = boards({"big": "0" * 500000})
+    seen, stop = set(), threading.Event()
+
+    def look():
+        while not stop.is_set():
+            content = (b.flash / "big").read_bytes()
+            seen.add((len(content), content[:1], content[-1:]))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for n in range(1, 9):
+        ctl(b, "cp", "-", ":big", data=str(n).encode() * 500000)
+    stop.set()
+    watcher.join()
+    assert seen <= {(500000, str(n).encode(), str(n).encode()) for n in range(9)}
+
+    p = subprocess.Popen([str(mpyctl_program()), "--run-dir", str(b.run_dir), "cp", "-", ":big"],
+                         stdin=subprocess.PIPE)
+    p.stdin.write(b"x" * 100000)
+    p.stdin.flush()
+    deadline = time.monotonic() + timeout(20)
+    while not any(t.stat().st_size for t in temporaries(b)):
+        assert time.monotonic() < deadline
+    p.send_signal(signal.SIGKILL)
+    p.wait()
+    p.stdin.close()
+    assert b.read("big") == "8" * 500000
+
+
+def test_nothing_leads_out_of_the_flash(boards, tmp_path):
+    b = boards({"in.txt": "inside"})
+    secret = tmp_path / "secret"
+    secret.write_text("outside")
+    (b.flash / "way-out").symlink_to(secret)
+    (b.flash / "up").symlink_to("../../..")
+    (b.flash / "sneak").symlink_to("/proc/self/cwd")
+    (b.flash / "sys").symlink_to("/etc")
+    (b.flash / "loop").symlink_to("/loop")
+    (b.flash / "back").symlink_to("/in.txt")  # / is the flash
+    os.mkfifo(b.flash / "fifo")
+    ctl(b, "cat", ":loop", code=FAILURE)
+    for path in (":way-out", ":sys/passwd", ":../../../../etc/passwd", ":sneak/secret",
+                 f":up/{secret}", ":fifo", ":up/etc/passwd"):
+        ctl(b, "cat", path, code=NOT_FOUND)
+    assert ctl(b, "cat", ":back") == b"inside" == ctl(b, "cat", ":up/in.txt")
+    assert names(b) == ["back", "in.txt", "up"]
+    # Written is the name on the flash, never what a link points to.
+    ctl(b, "cp", "-", ":way-out", data=b"new")
+    assert secret.read_text() == "outside" and (b.flash / "way-out").read_bytes() == b"new"
+    ctl(b, "cp", "-", ":../../escaped", data=b"x")
+    assert (b.flash / "escaped").exists()
+    (b.flash / "dir").mkdir()
+    (b.flash / "dir/link").symlink_to(tmp_path)
+    ctl(b, "rm", "-r", ":dir", ":sys")
+    assert secret.exists() and os.path.exists("/etc/passwd")
+    for path in (":", ":/", ":///"):
+        assert "busy" in ctl(b, "rm", "-r", path, code=FAILURE).lower()
+    assert b.flash.is_dir()
+
+
+def test_hostile_names_are_shown_safely(boards):
+    b = boards()
+    (b.flash / "\x1b[2Jred\nline").write_text("x")
+    open(os.fsencode(b.flash) + b"/\xff\xfe", "w").close()
+    for out in (ctl(b, "ls"), ctl(b, "tree"), ctl(b, "--json", "ls")):
+        text = out.decode()  # valid UTF-8
+        assert "\x1b" not in text and "red\nline" not in text
+    assert "?[2Jred line" in names(b)
+    assert "\x1b" not in ctl(b, "cat", ":\x1b[2J", code=NOT_FOUND)
+    ctl(b, "rm", ":\x1b[2Jred\nline")
+    assert len(names(b)) == 1
+
+
+def test_mistakes(boards, tmp_path):
+    b = boards({"a": "1", "d/x": "1"})
+    assert "no such file" in ctl(b, "cat", ":nothing", code=NOT_FOUND).lower()
+    assert "is a directory" in ctl(b, "cat", ":d", code=FAILURE).lower()
+    ctl(b, "ls", ":nothing", code=NOT_FOUND)
+    ctl(b, "rm", ":nothing", code=NOT_FOUND)
+    ctl(b, "mv", ":nothing", ":a", code=NOT_FOUND)
+    ctl(b, "mkdir", ":no/such", code=NOT_FOUND)
+    ctl(b, "cp", str(tmp_path / "nothing"), ":", code=NOT_FOUND)
+    ctl(b, "cp", ":a", ":d/x", ":nothing", code=NOT_FOUND)
+    assert "begin with a colon" in ctl(b, "cp", "a", "b", code=USAGE)
+    assert "no JSON" in ctl(b, "--json", "cat", ":a", code=USAGE)
+    for verb in ("cat", "rm", "cp", "mv", "mkdir", "touch", "run"):
+        ctl(b, verb, code=USAGE)
+    for verb in ("ls", "cat", "cp", "rm", "mkdir", "tree", "df", "touch", "mv", "run"):
+        text = ctl(b, verb, "--help").decode()
+        assert text.startswith(f"Usage: mpyctl {verb}") and "Exit codes:" in text
+        assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(boards):
+    b = boards({"keep": "old"})
+    done = subprocess.run(["sh", "-c", 'ulimit -f 8; trap "" XFSZ; exec "$@"', "sh",
+                           str(mpyctl_program()), "--run-dir", str(b.run_dir), "cp", "/dev/zero",
+                           ":keep"], capture_output=True, text=True, timeout=timeout(60))
+    assert done.returncode == FAILURE and "Failed to" in done.stderr, done
+    assert b.read("keep") == "old" and temporaries(b) == []
+
+
+def test_without_mpyd(boards):
+    b = boards({"a": "1"})
+    b.wait_state("idle")
+    assert b.stop() == 0
+    assert names(b) == ["a"]
+    ctl(b, "cp", "-", ":b", data=b"2")
+    assert ctl(b, "cat", ":a", ":b") == b"12"
+    done = subprocess.run([mpyctl_program(), "--run-dir", "/nonexistent", "--state-dir", "/nonexistent",
+                           "ls"], capture_output=True, text=True)
+    assert done.returncode == NOT_RUNNING and "--state-dir" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to be somebody else takes root")
+def test_only_who_may_change_things_gets_the_files(boards):
+    b = boards({"a": "1"})
+    done = subprocess.run(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups",
+                           str(mpyctl_program()), "--run-dir", str(b.run_dir), "cat", ":a"],
+                          capture_output=True, text=True, timeout=timeout(60))
+    assert done.returncode == PERMISSION and done.stdout == "", done
+
+
+# ---- run ----
+
+def test_run(boards, tmp_path):
+    b = boards({"main.py": "started = True\n"})
+    b.wait_state("idle")
+    script = tmp_path / "job.py"
+    script.write_text("import sys\nprint('begun')\nprint('here', 'main' in sys.modules)\n")
+    assert ctl(b, "run", str(script)) == b"begun\nhere False\n"
+    script.write_text("print('before')\nraise ValueError('no')\n")
+    assert "ValueError: no" in ctl(b, "run", str(script), code=1)
+    ctl(b, "run", str(tmp_path / "nothing.py"), code=NOT_FOUND)
+    script.write_text("print('a\x04b')\n")
+    assert "Ctrl-D" in ctl(b, "run", str(script), code=FAILURE)
+    script.write_text("x = 1\n")
+    before = b.get("SoftResets")
+    ctl(b, "run", "--restart", str(script))
+    b.wait(lambda p: p["SoftResets"] == before + 2 and p["State"] == "idle")
+    assert b.friendly().line("started") == "True\r\n"
+
+
+def test_run_streams_its_output(boards, tmp_path):
+    b = boards()
+    b.wait_state("idle")
+    script = tmp_path / "slow.py"
+    script.write_text("import time\nprint('first')\ntime.sleep(30)\n")
+    p = subprocess.Popen([str(mpyctl_program()), "--run-dir", str(b.run_dir), "run", str(script)],
+                         stdout=subprocess.PIPE)
+    start = time.monotonic()
+    assert p.stdout.readline() == b"first\n"
+    assert time.monotonic() - start < timeout(20)
+    p.send_signal(signal.SIGINT)
+    assert p.wait(timeout(20)) == 130
+    p.stdout.close()
+
+
+# ---- over -H ----
+
+@pytest.fixture
+def far(boards, tmp_path):
+    """mpyctl -H: an ssh that runs what it is given here, and where the board is."""
+    b = boards({"a.txt": "on the board\n"})
+    b.wait_state("idle")
+    ssh = tmp_path / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text('#!/bin/sh\nfor a; do last=$a; done\n'
+                   f'PATH={mpyctl_program().parent}:$PATH exec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    env = {**os.environ, "PATH": f"{ssh.parent}:{os.environ['PATH']}"}
+
+    def run(*args, code=OK, data=b""):
+        done = subprocess.run([mpyctl_program(), "-H", "pi@greenhouse", "--run-dir", str(b.run_dir),
+                               *args], input=data, capture_output=True, env=env, timeout=timeout(60),
+                              cwd=tmp_path)
+        assert done.returncode == code, (args, done)
+        return done.stdout if code == OK else done.stderr.decode()
+    run.board = b
+    return run
+
+
+def test_files_over_ssh(far, tmp_path):
+    data = os.urandom(200000)
+    (tmp_path / "local file.bin").write_bytes(data)
+    (tmp_path / "second").write_text("2")
+    far("cp", "local file.bin", ":")
+    far("cp", "local file.bin", "second", ":")
+    assert (far.board.flash / "local file.bin").read_bytes() == data
+    assert far.board.read("second") == "2"
+    far("cp", "second", ":renamed")
+    far("cp", ":local file.bin", "back")
+    far("cp", ":a.txt", ":second", ".")
+    assert (tmp_path / "back").read_bytes() == data
+    assert (tmp_path / "a.txt").read_text() == "on the board\n"
+    assert far("cat", ":a.txt") == b"on the board\n" == far("cp", ":a.txt", "-")
+    far("cp", "-", ":stdin", data=b"\x00\r\n\xff")
+    assert (far.board.flash / "stdin").read_bytes() == b"\x00\r\n\xff"
+    far("cp", ":a.txt", ":copy")
+    far("mv", ":copy", ":moved")
+    assert far.board.read("moved") == "on the board\n"
+    far("cp", ":nothing", "gone", code=NOT_FOUND)
+    assert not (tmp_path / "gone").exists() and not (tmp_path / "gone.part").exists()
+    far("cp", "nothing", ":", code=NOT_FOUND)
+    (tmp_path / "dir").mkdir()
+    assert "one at a time" in far("cp", "-r", "dir", ":", code=USAGE)
+
+
+def test_run_over_ssh(far, tmp_path):
+    (tmp_path / "job.py").write_text("print(6 * 7)\n")
+    assert far("run", "job.py") == b"42\n"
+    (tmp_path / "job.py").write_text("raise ValueError('no')\n")
+    assert "ValueError: no" in far("run", "--resume", "job.py", code=1)
+    far("run", "nothing.py", code=NOT_FOUND)
