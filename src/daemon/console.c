@@ -468,7 +468,8 @@ void console_detach_board(Console *c, bool keep_input) {
 
         if (keep_input) {
                 take_back_pipe(c);
-                if (byte_queue_push_front(&c->input, c->returned.data + c->returned.start,
+                if (c->returned.size > 0 && /* an empty queue has no memory to point into */
+                    byte_queue_push_front(&c->input, c->returned.data + c->returned.start,
                                           c->returned.size) < 0)
                         log_warning("No memory for %zu bytes typed at the REPL, dropping them.",
                                     c->returned.size);

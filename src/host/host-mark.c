@@ -130,14 +130,15 @@ static Job *job_new(int dir_fd) {
 }
 
 int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
-        Job *j = job_new(dir_fd);
         pthread_t thread;
+        Job *j;
         int r;
 
-        if (!j)
-                return -ENOMEM;
         if (m->state == HOST_MARK_NONE)
                 return -EINVAL;
+        j = job_new(dir_fd);
+        if (!j)
+                return -ENOMEM;
         host_mark_format(m, j->text);
         r = j->dir_fd < 0 ? -errno : -pthread_create(&thread, NULL, job_run, j);
         if (r < 0) {
