@@ -41,6 +41,7 @@ HANGS = {
                       "    def f(_):\n        while True: pass\n"
                       "    micropython.schedule(f, 0)\n    time.sleep(1000)"),
     "waits for input": "input()",
+    "waits for a connection": "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(1); s.accept()",
     "finalisers do not end": ("import sys\n    def f():\n        while True: pass\n"
                               "    sys.atexit(f)\n    sys.exit()"),
 }
@@ -291,6 +292,7 @@ def test_stopped_while_it_computes_is_stalled(boards):
     "import time\nwhile True: time.sleep_ms(1)",
     "import time\ntime.sleep(1000)",
     "input()",
+    "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(1); s.accept()",
     "",                                                       # the REPL
     "machine = __import__('machine'); machine.disable_irq()\nwhile True: pass",
     "import gc\nwhile True: gc.collect()",
