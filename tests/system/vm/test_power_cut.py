@@ -2,6 +2,7 @@
 """Power goes away while the board resets. Whatever the board has seen as done (a hard reset is
 durable before the next boot's first line) is in the history afterwards, the database is whole, and
 the board boots."""
+import os
 import random
 import time
 
@@ -10,7 +11,7 @@ from machines import guest
 from machines.guest import Disk
 from machines.host import run, timeout
 
-CUTS = 30  # of each kind of disk
+CUTS = int(os.environ.get("MPYD_POWER_CUTS") or 30)  # of each kind of disk
 
 # Every boot says its number on the console and ends in a hard reset, from another stage each
 # time, so that history writes a row for each instead of counting a storm.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The last link of the watchdog's chain: a machine on which neither the daemon nor systemd gets the
 processor any more is reset by its hardware."""
+import json
 
 # As an owner arms it; the i6300esb of the machine takes any time from a second on.
 ARM = """set -e
@@ -8,9 +9,14 @@ mkdir -p /etc/systemd/system.conf.d
 printf '[Manager]\\nRuntimeWatchdogSec=20s\\n' >/etc/systemd/system.conf.d/watchdog.conf
 systemctl daemon-reexec
 """
-# Real-time tasks that never sleep, one a processor, with nothing kept back for the others.
+# Real-time tasks that never sleep, one a processor, with nothing kept back for the others: neither
+# the share that older kernels leave them nor the server that newer ones run for them.
 STARVE = """
+import glob
 import os
+for path in glob.glob('/sys/kernel/debug/sched/fair_server/cpu*/runtime'):
+    with open(path, 'w') as f:
+        f.write('0')
 with open('/proc/sys/kernel/sched_rt_runtime_us', 'w') as f:
     f.write('-1')
 for cpu in range(os.cpu_count() - 1):
@@ -44,3 +50,6 @@ def test_starved_machine_is_reset_by_its_watchdog(guests):
     after = machine.run("sqlite3 /var/lib/mpyd/history.db 'pragma integrity_check' "
                         "'select count(*) from resets'").split()
     assert after[0] == "ok" and int(after[1]) > rows
+    # And the history knows: not a power cut, the watchdog, with the kernel as witness.
+    reset = [e for e in machine.history() if e["type"] == "reset" and e["kind"] == "hard"][-1]
+    assert "watchdog" in json.dumps(reset["evidence"]), reset
