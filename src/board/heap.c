@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "board/threads.h"
+#include "board/threads.h"
 #include "py/gc.h"
 #include "py/mpstate.h"
 #include "py/runtime.h"
@@ -96,6 +98,7 @@ void heap_area_free(void *start) {
 void gc_collect(void) {
         gc_collect_start();
         gc_helper_collect_regs_and_stack();
+        threads_collect();
         for (const Area *a = heap.exec_areas; a; a = a->next)
                 gc_collect_root(a->start, a->size / sizeof(void *));
         gc_collect_end();

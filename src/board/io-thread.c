@@ -12,11 +12,12 @@
 #include "board/input.h"
 #include "board/irq.h"
 #include "board/link.h"
+#include "board/timer.h"
 #include "board/wdt.h"
 
 #define STACK_SIZE (128 * 1024)
 
-enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_IN, POLL_OUT, POLL_MAX };
+enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_VM_TIMER, POLL_IN, POLL_OUT, POLL_MAX };
 
 static struct {
         int kick_fd;
@@ -95,6 +96,7 @@ static void *io_thread_run(void *arg) {
                         [POLL_KICK] = { .fd = io.kick_fd, .events = POLLIN },
                         [POLL_LINK] = { .fd = BOARD_FD_LINK, .events = POLLIN },
                         [POLL_TIMER] = { .fd = console_timer_fd(), .events = POLLIN },
+                        [POLL_VM_TIMER] = { .fd = timer_fd(), .events = POLLIN },
                         [POLL_IN] = { .fd = reads && !full ? BOARD_FD_CONSOLE_IN : -1,
                                       .events = POLLIN },
                         [POLL_OUT] = { .fd = console_is_blocked() ? BOARD_FD_CONSOLE_OUT : -1,
@@ -111,6 +113,8 @@ static void *io_thread_run(void *arg) {
                         io_handle_link();
                 if (fds[POLL_TIMER].revents || fds[POLL_OUT].revents)
                         console_flush_timer();
+                if (fds[POLL_VM_TIMER].revents)
+                        timer_expire();
                 if (reads)
                         input_open = io_handle_input(fds[POLL_IN].revents != 0);
                 aborting = irq_abort_repeat();

@@ -195,7 +195,7 @@ mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
 }
 
 void irq_handle_events(void) {
-        if (irq.user_code || MP_STATE_VM(vm_abort)) {
+        if (irq.user_code || !mp_thread_is_main_thread() || MP_STATE_VM(vm_abort)) {
                 mp_handle_pending(true);
                 return;
         }
@@ -207,6 +207,8 @@ void irq_handle_events(void) {
 bool irq_events_pending(bool at_prompt) {
         bool pending;
 
+        if (!mp_thread_is_main_thread())
+                return MP_STATE_VM(sched_state) == MP_SCHED_PENDING; /* the rest is the main one's */
         irq_lock();
         pending = MP_STATE_VM(sched_state) == MP_SCHED_PENDING || MP_STATE_VM(vm_abort) ||
                   MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL ||

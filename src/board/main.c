@@ -25,6 +25,7 @@
 #include "board/link.h"
 #include "board/reset.h"
 #include "board/stages.h"
+#include "board/timer.h"
 #include "board/wait.h"
 #include "mpyd/retained.h"
 #include "py/cstack.h"
@@ -153,6 +154,8 @@ static int prepare(void) {
                 r = console_init();
         if (r == 0)
                 r = input_init();
+        if (r == 0)
+                r = timer_init();
         if (r == 0)
                 r = retained_map(BOARD_FD_RETAINED, &board.retained);
         if (r == 0)

@@ -67,8 +67,12 @@ OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o))
 # a file needs one more check. Each names the function of ours that stands in for the one called
 # there.
 #
-# select.poll() sleeps in our own wait, which Ctrl-C and callbacks can end (wait.c).
-$(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll
+# select.poll() sleeps in our own wait, which Ctrl-C and callbacks can end (wait.c), and which lets
+# other threads run.
+$(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll -Dmp_thread_mutex_unlock=gil_keep_unlock \
+	-Dmp_thread_mutex_lock=gil_keep_lock
+# The VM hands the GIL on when somebody waits for it and the time is over (threads.c).
+$(BUILD)/py/vm.o: CFLAGS += -Dmp_thread_mutex_unlock=gil_slice_unlock -Dmp_thread_mutex_lock=gil_slice_lock
 # micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c).
 $(BUILD)/py/modmicropython.o: CFLAGS += -Dmp_hal_set_interrupt_char=irq_set_char
 # SystemExit and KeyboardInterrupt leave a scheduled callback; a pending exception starts with an

@@ -79,7 +79,8 @@ extern volatile uint32_t *vm_progress;
 #define MICROPY_PY_STR_BYTES_CMP_WARN (1)
 #define MICROPY_USE_INTERNAL_ERRNO (0)
 #define MICROPY_USE_INTERNAL_PRINTF (0)
-#define MICROPY_PY_THREAD (0)
+#define MICROPY_PY_THREAD (1)
+#define MICROPY_MPTHREADPORT_H "board/threads.h"
 
 /* pyexec tells when a script or a line has ended, before it goes on. */
 void exec_begin(void);
@@ -169,6 +170,7 @@ unsigned long clock_random_seed(void);
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                                           \
         { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                \
         { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                  \
+        { MP_ROM_QSTR(MP_QSTR_Timer), MP_ROM_PTR(&machine_timer_type) },                           \
         { MP_ROM_QSTR(MP_QSTR_RTC), MP_ROM_PTR(&machine_rtc_type) },                               \
         { MP_ROM_QSTR(MP_QSTR_WDT), MP_ROM_PTR(&machine_wdt_type) },                               \
         { MP_ROM_QSTR(MP_QSTR_PWRON_RESET), MP_ROM_INT(RESET_CAUSE_PWRON) },                       \

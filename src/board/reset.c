@@ -10,6 +10,7 @@
 #include "board/irq.h"
 #include "board/link.h"
 #include "board/stages.h"
+#include "board/threads.h"
 #include "board/vm-call.h"
 #include "board/wdt.h"
 #include "py/gc.h"
@@ -62,6 +63,7 @@ static void finalise(void) {
         wdt_forget_callback();
         if (vm_call(run_exit_function, NULL) == VM_CALL_ABORTED)
                 return;
+        threads_freeze(); /* the heap that they use is about to go */
         /* A Ctrl-C between two finalisers leaves the sweep; the ones that ran do not run again. */
         for (int i = 0; i < SWEEPS_MAX; i++)
                 if (vm_call(run_finalisers, NULL) != VM_CALL_RAISED)

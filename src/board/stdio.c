@@ -31,7 +31,7 @@ static const StdioStream stdio_buffers[] = {
 /* Waits for input; at the prompt the life may end meanwhile, in user code an exception may be
  * raised. */
 static void stdin_wait(void) {
-        bool at_prompt = !irq_in_user_code();
+        bool at_prompt = !irq_in_user_code() && mp_thread_is_main_thread();
 
         irq_handle_events();
         if (at_prompt && irq_stop_wanted())

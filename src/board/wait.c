@@ -15,6 +15,7 @@
 #include "board/link.h"
 #include "mpyd/retained.h"
 #include "py/mphal.h"
+#include "py/mpthread.h"
 #include "py/runtime.h"
 
 #define FDS_ON_STACK 16
@@ -23,17 +24,68 @@
 #define NSEC_PER_SEC INT64_C(1000000000)
 #define SPIN_NSEC INT64_C(60000) /* shorter delays are not worth a sleep */
 
-static int wake_fd = -EBADF;
-static atomic_bool asleep;
+static struct {
+        pthread_mutex_t lock; /* no other is taken under it */
+        VmWaker *list;
+} wakers = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static VmWaker main_waker;
+static __thread VmWaker *own_waker = &main_waker;
+
+int vm_waker_init(VmWaker *w) {
+        w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        return w->fd < 0 ? -errno : 0;
+}
+
+void vm_waker_attach(VmWaker *w) {
+        own_waker = w;
+        pthread_mutex_lock(&wakers.lock);
+        w->next = wakers.list;
+        wakers.list = w;
+        pthread_mutex_unlock(&wakers.lock);
+}
+
+void vm_waker_done(VmWaker *w) {
+        pthread_mutex_lock(&wakers.lock);
+        for (VmWaker **at = &wakers.list; *at; at = &(*at)->next)
+                if (*at == w) {
+                        *at = w->next;
+                        break;
+                }
+        pthread_mutex_unlock(&wakers.lock);
+        w->fd = safe_close(w->fd);
+}
 
 int vm_wait_init(void) {
-        wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        return wake_fd < 0 ? -errno : 0;
+        int r = vm_waker_init(&main_waker);
+
+        if (r == 0)
+                vm_waker_attach(&main_waker);
+        return r;
+}
+
+static void waker_wake(VmWaker *w) {
+        if (atomic_exchange(&w->asleep, false))
+                (void) eventfd_write(w->fd, 1);
 }
 
 void vm_wake(void) {
-        if (atomic_exchange(&asleep, false))
-                (void) eventfd_write(wake_fd, 1);
+        pthread_mutex_lock(&wakers.lock);
+        for (VmWaker *w = wakers.list; w; w = w->next)
+                waker_wake(w);
+        pthread_mutex_unlock(&wakers.lock);
+}
+
+void vm_wait_for(const void *what) {
+        atomic_store(&own_waker->waits_for, what);
+}
+
+void vm_wake_who_waits_for(const void *what) {
+        pthread_mutex_lock(&wakers.lock);
+        for (VmWaker *w = wakers.list; w; w = w->next)
+                if (atomic_load(&w->waits_for) == what)
+                        waker_wake(w);
+        pthread_mutex_unlock(&wakers.lock);
 }
 
 void irq_wake_vm(void) {
@@ -81,19 +133,22 @@ static int sleep_on(struct pollfd *all, nfds_t n, int64_t until_nsec) {
                 timeout.tv_sec = (time_t) (left / NSEC_PER_SEC);
                 timeout.tv_nsec = (long) (left % NSEC_PER_SEC);
         }
-        if (until_nsec > 0)
+        if (until_nsec > 0) {
                 show_waiting(true);
+                gil_release();
+        }
         r = ppoll(all, n, forever ? NULL : &timeout, NULL);
         if (until_nsec > 0) {
                 int error = errno;
 
+                gil_acquire();
                 show_waiting(false);
                 errno = error;
         }
         if (r < 0)
                 return errno == EINTR ? 0 : -errno;
         if (r > 0 && all[0].revents) {
-                (void) eventfd_read(wake_fd, &value);
+                (void) eventfd_read(all[0].fd, &value);
                 r--;
         }
         return r;
@@ -111,22 +166,22 @@ static int sleep_until(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, boo
                         return -ENOMEM;
                 all = allocated;
         }
-        all[0] = (struct pollfd) { .fd = wake_fd, .events = POLLIN };
+        all[0] = (struct pollfd) { .fd = own_waker->fd, .events = POLLIN };
         for (nfds_t i = 0; i < n_fds; i++) {
                 all[i + 1] = fds[i];
                 all[i + 1].revents = 0;
         }
 
         console_flush_idle();
-        /* From here on whoever changes something writes to wake_fd; what changed before is seen
+        /* From here on whoever changes something writes to our fd; what changed before is seen
          * now. */
-        atomic_store(&asleep, true);
+        atomic_store(&own_waker->asleep, true);
         if (irq_events_pending(at_prompt) || (ready && ready())) {
-                atomic_store(&asleep, false);
+                atomic_store(&own_waker->asleep, false);
                 until_nsec = 0;
         }
         r = until_nsec == 0 && n_fds == 0 ? 0 : sleep_on(all, n_fds + 1, until_nsec);
-        atomic_store(&asleep, false);
+        atomic_store(&own_waker->asleep, false);
         for (nfds_t i = 0; i < n_fds; i++)
                 fds[i].revents = all[i + 1].revents;
         return r;

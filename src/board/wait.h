@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* How the VM's thread sleeps: always here, until a time, a descriptor, an event for it or a
+/* How a thread of the VM sleeps: always here, until a time, a descriptor, an event for it or a
  * condition of the caller's; so that everything that wakes it up wakes it everywhere, and idling
  * costs nothing. */
 #pragma once
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,8 +30,26 @@ void vm_delay(int64_t nsec);
 /* The same as vm_sleep(), at the prompt: also ends when the life is to end. */
 void vm_sleep_at_prompt(bool (*ready)(void));
 
-/* Any thread: ends vm_sleep(). */
+/* Any thread: ends vm_sleep() in all threads of the VM. */
 void vm_wake(void);
+
+/* ---- threads of the VM beside the main one (threads.c) ---- */
+
+/* What wakes a thread up. */
+typedef struct VmWaker {
+        int fd; /* eventfd */
+        atomic_bool asleep;
+        const void *_Atomic waits_for;
+        struct VmWaker *next;
+} VmWaker;
+
+int vm_waker_init(VmWaker *w) _must_check_;
+void vm_waker_attach(VmWaker *w); /* to the calling thread */
+void vm_waker_done(VmWaker *w);
+
+/* What this thread is going to wait for; vm_wake_who_waits_for() wakes those that do. */
+void vm_wait_for(const void *what);
+void vm_wake_who_waits_for(const void *what);
 
 /* poll(2) for the select module: sys.stdin, sys.stdout and sys.stderr have the numbers 0 to 2. -1
  * and EINTR when the VM has events to handle. */

@@ -20,6 +20,7 @@ RUNS = {
     "float": ["float", "unicode", "micropython", "misc"],
     "extmod": ["extmod"],
     "files": ["import", "io", "stress"],
+    "thread": ["thread"],
 }
 SECONDS = 240
 # extmod/select_poll_fd.py polls more descriptors than a process may have, board and CPython alike.

@@ -842,7 +842,7 @@ def test_stuck_in_c_is_neither(board):
 
 def test_what_is_not_there_yet_is_absent(board):
     b = board().raw()
-    for name in ("Pin", "Timer", "UART", "mem32", "Signal"):
+    for name in ("Pin", "UART", "mem32", "Signal"):
         assert "AttributeError" in b.error(f"import machine; machine.{name}")
     for name in ("network", "bluetooth", "_thread"):
         assert "ImportError" in b.error(f"import {name}")

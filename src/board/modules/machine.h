@@ -5,6 +5,7 @@
 #include "py/obj.h"
 
 extern const mp_obj_type_t machine_rtc_type;
+extern const mp_obj_type_t machine_timer_type;
 extern const mp_obj_type_t machine_wdt_type;
 MP_DECLARE_CONST_FUN_OBJ_0(machine_disable_irq_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(machine_enable_irq_obj);
