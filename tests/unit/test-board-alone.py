@@ -844,5 +844,5 @@ def test_what_is_not_there_yet_is_absent(board):
     b = board().raw()
     for name in ("Pin", "UART", "mem32", "Signal"):
         assert "AttributeError" in b.error(f"import machine; machine.{name}")
-    for name in ("network", "bluetooth", "_thread"):
+    for name in ("network", "bluetooth"):
         assert "ImportError" in b.error(f"import {name}")
