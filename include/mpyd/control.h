@@ -8,6 +8,10 @@
  *
  *   Reset(s kind)                       "soft" or "hard" → ()         cause RESET_PIN for hard
  *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
+ *   Reload()                            → (as)                        reads mpyd.conf again; what is wrong in it, and
+ *                                       what waits for a reset or a restart, a line each
+ *   HandOver()                          → ()                          the stop that follows within a minute is a
+ *                                       hand-over: the next mpyd's board sees a soft reset
  *   OpenConsole(s who, b take_over)     → (h)                         a stream socket on the REPL
  *   OpenFlash() → (h)                   the directory that scripts see as / (O_PATH): names below it are to be
  *                                       resolved in it (openat2, RESOLVE_IN_ROOT), scripts write there

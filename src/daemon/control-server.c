@@ -264,6 +264,46 @@ static int method_interrupt(sd_bus_message *m, void *userdata, sd_bus_error *err
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static void append_note(void *data, const char *line) {
+        sd_bus_message *reply = data;
+
+        (void) sd_bus_message_append(reply, "s", line);
+}
+
+static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Peer *p = userdata;
+        int r = refuse_change(p, error);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r < 0)
+                return r;
+        r = p->server->backend.reload(p->server->backend.userdata, append_note, reply);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "the configuration cannot be read, what was "
+                                                         "in force stays: %s", strerrordesc_np(-r) ?: "?");
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_hand_over(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        int r = refuse_change(p, error);
+
+        if (r < 0)
+                return r;
+        r = p->server->backend.hand_over(p->server->backend.userdata);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                        "mpyd runs without a service manager, which would keep the "
+                                        "console and the retained page for the next one");
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 static int method_open_console(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_close_ int fd = -EBADF;
         Peer *p = userdata;
@@ -469,6 +509,10 @@ static const sd_bus_vtable board_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("s", kind), SD_BUS_NO_RESULT, method_reset,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Interrupt", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_interrupt,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("as", notes), method_reload,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("HandOver", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_hand_over,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", who, "b", take_over),
                                 SD_BUS_RESULT("h", socket), method_open_console,

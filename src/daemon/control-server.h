@@ -22,6 +22,9 @@ typedef struct ControlBackend {
         /* who: "mpyctl reset by root (pid 12)". */
         int (*reset)(void *userdata, ResetKind kind, const char *who);
         int (*interrupt)(void *userdata);
+        /* note: a line of the answer; its data are the server's. */
+        int (*reload)(void *userdata, void (*note)(void *data, const char *line), void *data);
+        int (*hand_over)(void *userdata);
         int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
         int (*open_flash)(void *userdata); /* an O_PATH descriptor, the caller's; or a negative errno */
         const char *(*console_holder)(void *userdata);

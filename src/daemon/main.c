@@ -96,7 +96,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
         Supervisor *s = userdata;
 
         if (si->ssi_signo == SIGHUP) {
-                supervisor_reload(s);
+                (void) supervisor_reload(s, NULL, NULL);
                 return 0;
         }
         journal_log(JOURNAL_DAEMON_STOP, NULL, "Stopping (SIG%s).",

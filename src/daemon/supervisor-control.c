@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What operators ask of the supervisor over the control bus, and the log that they see there. */
 #include <stdio.h>
+#include <time.h>
 
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
+
+#define HAND_OVER_USEC USEC_PER_MINUTE /* from the word to the stop */
 
 static int backend_reset(void *userdata, ResetKind kind, const char *who) {
         Supervisor *s = userdata;
@@ -22,6 +25,21 @@ static int backend_interrupt(void *userdata) {
 
         return s->board ? board_process_send(s->board, &(LinkMessage) { .type = LINK_INTERRUPT })
                         : -ENOTCONN;
+}
+
+static int backend_reload(void *userdata, ReloadNote note, void *data) {
+        return supervisor_reload(userdata, note, data);
+}
+
+/* An upgrade, or an owner who does not want the board to lose its pins: the stop that comes now is told to
+ * the next run as a hand-over. A stop that does not come soon is another one. */
+static int backend_hand_over(void *userdata) {
+        Supervisor *s = userdata;
+
+        if (!service_managed(s->service))
+                return -EOPNOTSUPP;
+        s->hand_over_until_usec = now_usec(CLOCK_BOOTTIME) + HAND_OVER_USEC;
+        return 0;
 }
 
 static int backend_open_console(void *userdata, const char *who, bool take_over, int *ret) {
@@ -83,6 +101,8 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .property = supervisor_property,
                 .reset = backend_reset,
                 .interrupt = backend_interrupt,
+                .reload = backend_reload,
+                .hand_over = backend_hand_over,
                 .open_console = backend_open_console,
                 .open_flash = backend_open_flash,
                 .console_holder = backend_console_holder,

@@ -60,29 +60,47 @@ static int load_config(Supervisor *s, Config *ret) {
         return 0;
 }
 
-void supervisor_reload(Supervisor *s) {
-        Config fresh;
+/* What is set now and cannot be applied to what runs. */
+static void tell_pending(const Config *old, const Config *fresh, ReloadNote note, void *data) {
+        const struct {
+                bool pending;
+                const char *line;
+        } lines[] = {
+                { !streq(fresh->board.user, old->board.user),
+                  "[board] user takes effect when mpyd restarts." },
+                { fresh->history.max_size != old->history.max_size,
+                  "[history] max-size takes effect when mpyd restarts." },
+                { fresh->board.heap != old->board.heap || fresh->board.heap_max != old->board.heap_max,
+                  "[board] heap and heap-max take effect at the next reset of the board." },
+        };
 
-        if (load_config(s, &fresh) < 0)
-                return;
-        if (!streq(fresh.board.user, s->config.board.user))
-                journal_log(JOURNAL_CONFIG_PENDING, NULL, "[board] user takes effect when mpyd restarts.");
-        if (fresh.history.max_size != s->config.history.max_size)
-                journal_log(JOURNAL_CONFIG_PENDING, NULL,
-                            "[history] max-size takes effect when mpyd restarts.");
-        if (fresh.board.heap != s->config.board.heap ||
-            fresh.board.heap_max != s->config.board.heap_max)
-                journal_log(JOURNAL_CONFIG_PENDING, NULL,
-                            "[board] heap and heap-max take effect at the next reset of the board.");
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
+                if (!lines[i].pending)
+                        continue;
+                journal_log(JOURNAL_CONFIG_PENDING, NULL, "%s", lines[i].line);
+                if (note)
+                        note(data, lines[i].line);
+        }
+}
+
+int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
+        LifeLimits limits;
+        Config fresh;
+        int r;
+
+        r = load_config(s, &fresh);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; note && i < fresh.n_warnings; i++)
+                note(data, fresh.warnings[i]);
+        tell_pending(&s->config, &fresh, note, data);
         config_done(&s->config);
         s->config = fresh;
-        {
-                LifeLimits limits = limits_from(&s->config);
-
-                life_set_limits(&s->life, &limits, supervisor_now());
-        }
+        limits = limits_from(&s->config);
+        life_set_limits(&s->life, &limits, supervisor_now());
         console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
         journal_log(JOURNAL_CONFIG_RELOADED, NULL, "Configuration read again.");
+        return 0;
 }
 
 /* ---- life of the supervisor ---- */
@@ -389,8 +407,10 @@ int supervisor_ready(Supervisor *s) {
 void supervisor_stop(Supervisor *s) {
         const LifeLimits *l = &s->life.limits;
 
-        if (!s->life.shutting_down)
+        if (!s->life.shutting_down) {
                 s->reason_before_stop = s->life.next.reason;
+                s->hands_over = now_usec(CLOCK_BOOTTIME) < s->hand_over_until_usec;
+        }
         service_notify(s->service, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
                        l->interrupt_timeout_usec + l->abort_timeout_usec + l->kill_timeout_usec +
                                HISTORY_STOP_USEC + STOP_MARGIN_USEC);

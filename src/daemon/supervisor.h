@@ -43,7 +43,8 @@ typedef struct Supervisor {
         Service *service;
         RunStart why;                    /* this run of the daemon */
         sd_event_source *lasted_timer;
-        bool hands_over;                 /* the next stop leaves all that it can to the next run */
+        uint64_t hand_over_until_usec;   /* CLOCK_BOOTTIME: a stop before it is a hand-over */
+        bool hands_over;                 /* this stop leaves all that it can to the next run */
         ResetReason reason_before_stop;
 
         Life life;
@@ -100,8 +101,10 @@ int supervisor_ready(Supervisor *s) _must_check_;
 /* Ends the board, then the event loop. A second call does not wait for its good will. */
 void supervisor_stop(Supervisor *s);
 
-/* Reads the configuration again: what can be applied while running is, the rest is named. */
-void supervisor_reload(Supervisor *s);
+/* Reads the configuration again: what can be applied while running is. note (or NULL) gets a line for each
+ * mistake in it and for what waits for a reset or a restart. A file that cannot be read changes nothing. */
+typedef void (*ReloadNote)(void *data, const char *line);
+int supervisor_reload(Supervisor *s, ReloadNote note, void *data);
 
 /* Appends a property of control.h to reply: supervisor-status.c. */
 int supervisor_property(void *userdata, const char *name, sd_bus_message *reply);

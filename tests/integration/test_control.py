@@ -205,3 +205,28 @@ def test_others_may_read_and_not_change(board):
 
     assert as_user(nobody.pw_uid, nobody.pw_gid, try_it) == 0  # which is also the board's user
     assert board.get("HardResets") == 1
+
+
+def test_reload_says_what_is_wrong_and_what_waits(boards):
+    b = boards({})
+    assert b.control.call("Reload") == [[]]
+    b.set_config({"board": {"heap": "2M", "heap-max": "1"}, "log": {"level": "debug"}})
+    notes, = b.control.call("Reload")
+    assert len(notes) == 2, notes
+    assert "heap-max" in notes[0] and str(b.config_file) in notes[0]  # the mistake, with its file
+    assert "heap" in notes[1] and "next reset" in notes[1]
+    b.wait_log("Configuration read again.", count=2)
+    assert b.ctl("reload").stdout.splitlines() == [notes[0]]  # the change was noted before
+    b.config_file.unlink()
+    gone, heap = b.ctl("reload").stdout.splitlines()  # back to the defaults, and that is told
+    assert str(b.config_file) in gone and "No such file" in gone and "heap" in heap
+    assert b.get("State") == "idle"
+
+
+def test_there_is_nobody_to_hand_over_to_in_the_foreground(boards):
+    b = boards({})
+    with pytest.raises(ControlError, match="without a service manager"):
+        b.control.call("HandOver")
+    refused = b.ctl("restart", "--keep-pins", check=False)
+    assert refused.returncode == 2 and "without a service manager" in refused.stderr
+    assert b.stop() == 0

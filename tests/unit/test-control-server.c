@@ -68,6 +68,16 @@ static int backend_reset(void *userdata, ResetKind kind, const char *who) {
 }
 
 /* … and an interrupt: many lines. */
+static int backend_reload(void *userdata, void (*note)(void *data, const char *line), void *data) {
+        note(data, "one");
+        note(data, "two");
+        return 0;
+}
+
+static int backend_hand_over(void *userdata) {
+        return 0;
+}
+
 static int backend_interrupt(void *userdata) {
         flood_log(200, 1000);
         return 0;
@@ -204,6 +214,8 @@ static _Noreturn void serve(int ready_fd) {
                                &(ControlBackend) { .property = supervisor_property,
                                                    .reset = backend_reset,
                                                    .interrupt = backend_interrupt,
+                                                   .reload = backend_reload,
+                                                   .hand_over = backend_hand_over,
                                                    .open_console = backend_open_console,
                                                    .console_holder = backend_console_holder,
                                                    .history = backend_history,
@@ -455,7 +467,7 @@ found:;
 
 static void test_introspection(void **state) {
         static const char *const names[] = {
-                "Reset", "Interrupt", "OpenConsole", "GetHistory", "GetTotals", "GetLog", "FollowLog", "Logged",
+                "Reset", "Interrupt", "Reload", "HandOver", "OpenConsole", "GetHistory", "GetTotals", "GetLog", "FollowLog", "Logged",
                 "BoardReset", "StateChanged", "name=\"State\" type=\"s\" access=\"read\"",
         };
         sd_bus *b = bus_get();
@@ -705,7 +717,9 @@ static int as_person(const Person *p) {
         static const struct {
                 const char *method, *types, *arg;
         } changes[] = {
-                { "Reset", "s", "hard" }, { "Interrupt", "", NULL }, { "OpenConsole", "sb", "who" },
+                { "Reset", "s", "hard" },  { "Interrupt", "", NULL },
+                { "Reload", "", NULL },    { "HandOver", "", NULL },
+                { "OpenConsole", "sb", "who" },
         };
         sd_bus *b = NULL;
         char *s = NULL;
