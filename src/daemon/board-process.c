@@ -119,7 +119,7 @@ static _Noreturn void child_run(pid_t parent, int null_fd, int exe_fd,
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
         /* From here on it is the board's, which has the link and the console to speak through: what it
          * could write to our log by itself nobody has checked. A sanitizer's report is worth that. */
-#ifndef __SANITIZE_ADDRESS__
+#ifndef WITH_ADDRESS_SANITIZER
         if (dup2(STDIN_FILENO, STDERR_FILENO) < 0)
                 child_fail("cannot close stderr");
 #endif

@@ -15,6 +15,15 @@
 #define _must_check_ __attribute__((warn_unused_result))
 #define _unused_ __attribute__((unused))
 
+/* Built with the address sanitizer: gcc and clang say it in ways of their own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ADDRESS_SANITIZER 1
+#endif
+#endif
+
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The console: noise on the pty, one user at a time, users that do not read."""
+import fcntl
 import os
 import random
+import struct
+import termios
 import time
 
 import pytest
@@ -61,6 +64,33 @@ def test_typing_into_a_program_that_does_not_read(boards):
     # Ctrl-C is not stuck behind what was typed: it comes by the other way.
     b.control.interrupt()
     b.wait_stage("repl")
+
+
+def test_input_in_a_wide_pipe_comes_back_whole(boards):
+    """While main.py runs the board looks into its input for Ctrl-C, and widens the pipe for that. What
+    lies in there when it is reset, more than the pipe had held before, is for the next board."""
+    lines = 20000
+    b = boards({"boot.py": "got = []\ndef a(n): got.append(n)\n",
+                "main.py": "import os\nif 'again' not in os.listdir('/'):\n"
+                           "    open('/again', 'w').close()\n    while True: pass\n"})
+    b.wait_stage("main.py")
+    repl = b.open_repl()
+    typed = b"".join(b"a(%d)\r" % n for n in range(lines))
+    repl.write(typed, timeout=60)
+    waiting = 0
+    deadline = time.monotonic() + timeout(20)
+    while waiting < 80000:  # all that the board's own buffer (64 KiB) does not hold
+        assert time.monotonic() < deadline, waiting
+        fd = os.open(f"/proc/{b.board_pid()}/fd/4", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+            waiting = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+        finally:
+            os.close(fd)
+    assert size > 65536  # it has been widened: otherwise nothing is shown here
+    b.control.reset("soft")
+    repl.write(b"print('mark', len(got), got == list(range(%d)))\r" % lines, timeout=60)
+    repl.read_until(b"\nmark %d True\r\n" % lines, timeout=120)
 
 
 def test_pty_client_keeps_sessions_out(board):

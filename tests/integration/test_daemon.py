@@ -3,13 +3,14 @@
 death."""
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 import time
 
 import pytest
 
-from mpydtest import process_exists, timeout
+from mpydtest import is_sanitized, process_exists, timeout
 from mpydtest import test_module as built
 
 STOP = {"stop": {"interrupt-timeout": "300ms", "abort-timeout": "300ms"}}
@@ -100,6 +101,45 @@ def test_second_daemon_is_refused(board):
     board.friendly()
 
 
+def test_second_daemon_on_the_run_directory_is_refused(board):
+    other = board.dir / "other"
+    command = board.command()
+    command[command.index("--state-dir") + 1] = str(other)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout(20))
+    assert done.returncode == 1
+    assert f"Another mpyd uses {board.run_dir}; stop it first." in done.stderr
+    assert not (other / "history.db").exists()
+    # The first one has its socket and its REPL still.
+    assert board.get("State") == "idle"
+    board.friendly()
+    assert board.stop() == 0
+    done = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # nobody holds it now
+    try:
+        assert any("the REPL is at" in line for line in done.stderr)
+    finally:
+        done.terminate()
+        done.communicate()
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses whom the board runs as")
+def test_user_that_does_not_exist_is_told(boards):
+    b = boards(config={"board": {"user": "no-such-user"}})
+    b.wait_state("idle")
+    b.wait_log("[board] user=no-such-user: there is no such user, running the board as nobody.")
+    status = pathlib.Path(f"/proc/{b.board_pid()}/status").read_text()
+    assert f"Uid:\t{pwd.getpwnam('nobody').pw_uid}\t" in status
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root chooses whom the board runs as")
+def test_scripts_do_not_run_as_root(boards):
+    b = boards(config={"board": {"user": "root"}}, start=False)
+    b.expected_exit = 1
+    b.start(wait=False)
+    assert b.wait_exit() == 1
+    assert "[board] user=root would run scripts as root; choose an ordinary user." in b.log
+
+
 def test_bad_command_line_is_refused(board):
     for extra in (["--nonsense"], ["unexpected"]):
         done = subprocess.run([*board.command(), *extra], capture_output=True, text=True,
@@ -164,6 +204,8 @@ def test_board_has_no_privileges_and_no_more_descriptors(board):
     for name in os.listdir(f"/proc/{pid}/fd"):
         links[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
     assert links[0] == links[1] == "/dev/null"
+    # A sanitizer's report is worth that the board could write to the daemon's log by itself.
+    assert (links[2] == "/dev/null") == (not is_sanitized()), links[2]
     for fd, target in links.items():
         # Its own are made after it started; what it inherited are the contract's seven.
         assert fd < 8 or target.startswith("anon_inode:"), links

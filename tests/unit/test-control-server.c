@@ -887,7 +887,7 @@ static void test_half_open(void **state) {
 
 /* Sanitizers keep what was freed, and their allocator its own counsel. */
 static uint64_t memory_allowance(void) {
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef WITH_ADDRESS_SANITIZER
         return 1024 * 1024;
 #else
         return 32 * 1024;
