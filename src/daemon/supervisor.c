@@ -139,6 +139,10 @@ static void do_record(Supervisor *s) {
         r.delayed = next->delayed;
         r.evidence = evidence;
         tell_reset(s, next);
+        if (next->kind == RESET_KIND_SOFT) { /* nobody waits for its row, and the board wants to start */
+                s->history_held = true;
+                history_hold(s->history, true);
+        }
         q = rec ? 0 : -ENOMEM;
         if (q >= 0) {
                 *rec = (Recording) { .supervisor = s };
@@ -485,6 +489,18 @@ static void tell_delay(Supervisor *s) {
                     format_timespan(span, sizeof span, wait));
 }
 
+/* The history's thread is not to take the processor from a board that starts by a soft reset: the loop
+ * would have woken it just before. Under load that was half of the reset's time. */
+static void release_history(Supervisor *s) {
+        bool starts = (s->life.state == LIFE_POWERING_ON || s->life.state == LIFE_BOOTING) &&
+                      s->life.stage < BOARD_STAGE_BOOT;
+
+        if (!s->history_held || starts)
+                return;
+        s->history_held = false;
+        history_hold(s->history, false);
+}
+
 /* An action may report back at once (a process that cannot be started): such an event is handled
  * before this returns, after the actions that came before it; it is always the last one's. */
 void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
@@ -499,6 +515,7 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
         arm_deadline(s);
         supervisor_watchdog_follow(s);
         show_change(s);
+        release_history(s);
 }
 
 /* ---- what the board says ---- */

@@ -79,6 +79,7 @@ typedef struct Supervisor {
         gid_t board_gid;
 
         const char *confinement;       /* of scripts: "ok", or what is missing; static */
+        bool history_held;             /* until the board that starts is on its way */
         struct Recording *recording;   /* of the current reset, while it is not durable */
         BoardStage ended_stage;        /* whose end has been told */
         char *traceback;               /* of the life that runs */

@@ -135,6 +135,10 @@ int history_add(History *h, const HistoryRecord *record, HistoryDone done, void 
         return submit(h, TAKE_PTR(j), &(Asker) { .done = done, .userdata = userdata });
 }
 
+void history_hold(History *h, bool hold) {
+        writer_hold(h->writer, hold);
+}
+
 int history_mark_late(History *h, int64_t id) {
         Job *j;
 

@@ -85,6 +85,10 @@ History *history_free(History *h, uint64_t timeout_usec);
 int history_add(History *h, const HistoryRecord *r, HistoryDone done,
                       void *userdata) _must_check_;
 
+/* hold: what is added from now on waits in memory and wakes nobody, for the moment in which the processor
+ * is wanted for something else; !hold: it is stored now. */
+void history_hold(History *h, bool hold);
+
 /* The board of row id did not wait for it. */
 int history_mark_late(History *h, int64_t id);
 

@@ -40,6 +40,7 @@ struct Writer {
         /* under the mutex */
         unsigned refs;             /* the caller's and the thread's: who goes last frees */
         bool stop, finished;
+        bool held;                 /* what is submitted does not wake the thread */
         JobList queue, answers;
         unsigned n_reports;        /* among the answers since they were taken */
         unsigned n_refused, n_merged;

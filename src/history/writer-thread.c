@@ -2,7 +2,6 @@
 /* The thread that owns the database: it takes what waits, commits it at once, answers, and does the
  * housekeeping when nobody waits. It sleeps without a timeout unless something has to be written
  * later. */
-#include <sched.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -372,9 +371,6 @@ void *writer_main(void *userdata) {
         bool more = false;
 
         (void) pthread_setname_np(pthread_self(), "mpyd-history");
-        /* When it is woken it takes the processor from nobody: not from the loop, which starts a board
-         * meanwhile. */
-        (void) pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param) {});
         w->store.noted = on_noted;
         store_open(&w->store, now_usec(CLOCK_BOOTTIME));
         read_totals(w, now_usec(CLOCK_BOOTTIME));

@@ -230,7 +230,8 @@ static int submit_locked(Writer *w, Job *j) {
         if (full && merge_locked(w, j))
                 return 0;
         job_list_push(&w->queue, j);
-        (void) pthread_cond_signal(&w->wake);
+        if (!w->held || j->type != JOB_RECORD)
+                (void) pthread_cond_signal(&w->wake);
         return 0;
 }
 
@@ -241,6 +242,14 @@ int writer_submit(Writer *w, Job *j) {
         r = submit_locked(w, j);
         (void) pthread_mutex_unlock(&w->mutex);
         return r;
+}
+
+void writer_hold(Writer *w, bool hold) {
+        (void) pthread_mutex_lock(&w->mutex);
+        w->held = hold;
+        if (!hold && w->queue.n > 0)
+                (void) pthread_cond_signal(&w->wake);
+        (void) pthread_mutex_unlock(&w->mutex);
 }
 
 int writer_totals(Writer *w, HistoryTotals *ret) {

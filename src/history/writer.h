@@ -60,6 +60,10 @@ int writer_fd(Writer *w);
  * is counted in a waiting one (alike, if there is such) and answered at once with -ENOBUFS. */
 int writer_submit(Writer *w, Job *j) _must_check_;
 
+/* As long as it is held, a record that is submitted waits in the queue, for a question or until it is
+ * not held any more; what the thread does already it ends. */
+void writer_hold(Writer *w, bool hold);
+
 /* Waits for the next write, WRITER_COUNTERS_USEC at most. -ENOBUFS: too many names. */
 int writer_count(Writer *w, const char *name, int64_t delta) _must_check_;
 

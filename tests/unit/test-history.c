@@ -185,6 +185,42 @@ static void test_time_line(void **state) {
         (void) history_records_free(r, n);
 }
 
+/* A record that is held waits for its release, or for somebody who wants to know. */
+static void test_held(void **state) {
+        Board *f = *state;
+        Done d = {};
+        Answer a;
+
+        board_open(f);
+        board_add(f, 1, &d);
+        run_until(f, &d.n, 1);
+        history_hold(f->history, true);
+        board_add(f, 2, &d);
+        for (unsigned i = 0; i < 10; i++)
+                assert_true(sd_event_run(f->event, 20000) >= 0);
+        assert_int_equal(d.n, 1);
+        history_hold(f->history, false);
+        run_until(f, &d.n, 2);
+
+        history_hold(f->history, true);
+        board_add(f, 3, &d);
+        a = board_query(f, 10);
+        assert_int_equal(a.n, 3);
+        assert_true(reset_is(&a.resets[0], 3));
+        (void) history_records_free(a.resets, a.n);
+        run_until(f, &d.n, 3);
+
+        board_add(f, 4, &d); /* held for ever: it is stored at the end */
+        board_close(f);
+        {
+                HistoryRecord *r;
+                size_t n = offline_resets(f->path, &r);
+
+                assert_int_equal(n, 4);
+                (void) history_records_free(r, n);
+        }
+}
+
 static int64_t live_total(Board *f, const char *name) {
         HistoryTotals t;
 
@@ -422,6 +458,7 @@ int main(void) {
                 BOARD_TEST(test_without_callbacks),
                 BOARD_TEST(test_asking_from_a_callback),
                 BOARD_TEST(test_time_line),
+                BOARD_TEST(test_held),
                 BOARD_TEST(test_totals),
                 BOARD_TEST(test_totals_do_not_wait_for_the_disk),
                 BOARD_TEST(test_storm_is_counted),
