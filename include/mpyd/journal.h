@@ -25,6 +25,9 @@
           "MPYD_RESET_DETAIL MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")             \
         X(DEEP_SLEEP, "deep-sleep", LOG_NOTICE, "23c56a070cc64085859d76204c7570e4",                 \
           "MPYD_RESET_DETAIL MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")             \
+        X(WATCHDOG, "watchdog", LOG_WARNING, "a388d651692e4a0580cbcf83091c094c",                    \
+          "MPYD_RESET_CAUSE MPYD_RESET_REASON MPYD_RESET_KIND MPYD_RUN_REASON MPYD_RESET_DETAIL "   \
+          "MPYD_STAGE MPYD_UPTIME_USEC MPYD_EXIT_STATUS MPYD_SIGNAL")                               \
         X(EXCEPTION, "exception", LOG_WARNING, "0feeaf751c5648da807798e3727f5396",                  \
           "MPYD_STAGE MPYD_TRACEBACK")                                                              \
         X(PROGRAM_ABORTED, "program-aborted", LOG_NOTICE, "492bbae67d764e9894de26ee97d2e585",       \

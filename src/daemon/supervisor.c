@@ -62,7 +62,7 @@ static void describe_reset(const LifeReset *r, char *buf, size_t size) {
 
 /* One line in the journal about the end of a life, and what came of it. */
 static void tell_end(JournalEvent event, const LifeReset *r, const char *text) {
-        bool begins = event == JOURNAL_RESET || event == JOURNAL_CRASH;
+        bool begins = event == JOURNAL_RESET || event == JOURNAL_CRASH || event == JOURNAL_WATCHDOG;
         char signal[16], status[16], uptime[24];
         const char *fields[] = {
                 "MPYD_RESET_DETAIL", r->detail,
@@ -88,7 +88,10 @@ static void tell_reset(Supervisor *s, const LifeReset *r) {
         char text[LIFE_DETAIL_MAX + 96];
 
         describe_reset(r, text, sizeof text);
-        tell_end(r->crashed ? JOURNAL_CRASH : JOURNAL_RESET, r, text);
+        tell_end(r->cause == RESET_CAUSE_WDT ? JOURNAL_WATCHDOG
+                 : r->crashed                ? JOURNAL_CRASH
+                                             : JOURNAL_RESET,
+                 r, text);
         (void) free_and_strdup(&s->last_reset, text);
         control_server_emit_reset(s->control, reset_cause_to_string(r->cause), r->detail);
 }

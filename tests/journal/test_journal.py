@@ -196,6 +196,14 @@ def test_a_board_that_is_not_there(make):
     assert entry["ERRNO"] == "2" and "/nonexistent/mpyd-board" in entry["MESSAGE"]
 
 
+def test_a_watchdog_that_bites(make):
+    b = make({"main.py": "import machine\nif machine.reset_cause() == machine.PWRON_RESET:\n"
+                         "    machine.WDT(timeout=100)\n    while True: pass\n"})
+    bite = events(b, "watchdog")[0]
+    check_event(bite)
+    assert bite["MPYD_RESET_CAUSE"] == "WDT_RESET" and bite["MPYD_STAGE"] == "main.py"
+
+
 def test_a_chatty_script_does_not_hide_the_daemon(make):
     """journald drops what a service says too fast, the daemon's lines with the script's: 10,000 in
     30 s. Three times as many are printed here."""
