@@ -66,10 +66,11 @@ static int take_decimal(const char **s, Decimal *ret) {
         return 0;
 }
 
-/* d * unit, cut to a whole number. */
+/* d * unit, cut to a whole number. In 64 bits (32-bit machines have no more): fraction * unit / scale
+ * with the unit taken apart, fraction * (unit % scale) being below scale², 10 to the 18th. */
 static int decimal_times(const Decimal *d, uint64_t unit, uint64_t *ret) {
         uint64_t whole;
-        uint64_t part = (uint64_t) ((unsigned __int128) d->fraction * unit / d->scale);
+        uint64_t part = d->fraction * (unit / d->scale) + d->fraction * (unit % d->scale) / d->scale;
 
         if (__builtin_mul_overflow(d->whole, unit, &whole) ||
             __builtin_add_overflow(whole, part, &whole))
