@@ -5,7 +5,7 @@ MESON_OPTIONS ?=
 TEST_OPTIONS ?=
 export DEBIAN_FRONTEND = noninteractive
 
-.PHONY: all build deps run test bench deb system-test install clean help
+.PHONY: all build deps run test bench deb apt-repo system-test install clean help
 
 all: build
 
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench    measure us and the alternatives side by side'
 	@echo 'make build    build only           (BUILD=DIR, MESON_OPTIONS=…)'
 	@echo 'make deb      Debian packages, into BUILD/deb   (SUITE=bookworm|trixie ARCH=amd64|arm64|armhf)'
+	@echo 'make apt-repo a signed repository of them   (REPO=DIR KEY=you@example.org, docs/APT-REPOSITORY.md)'
 	@echo 'make install  install to the prefix (DESTDIR=…)'
 
 # Build dependencies are named once, in debian/control.
@@ -49,6 +50,10 @@ bench: build
 
 deb: deps
 	@debian/tools/build-deb --output $(BUILD)/deb $(if $(SUITE),--suite $(SUITE)) $(if $(ARCH),--arch $(ARCH))
+
+apt-repo:
+	@debian/tools/apt-repo $(if $(CREATE_KEY),--create-key '$(CREATE_KEY)',--key '$(KEY)') \
+		--packages $(BUILD)/deb $(or $(REPO),$(BUILD)/apt)
 
 install: build
 	@meson install -C $(BUILD)
