@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The boot sequence: which script runs when, and what is left behind (SPEC 7, S1-S62)."""
 import os
+import socket
 import time
 import tty
+
+import pytest
 
 from mpydtest import BUILD, timeout
 from mpydtest.items import item
@@ -27,8 +30,18 @@ def test_S01_power_up_starts_from_nothing(boards):
     repl = b.friendly()
     repl.line("import helper, sys, machine; relic = 1; sys.path.append('/relic')")
     repl.line("n = machine.RTC().memory(b'relic')")
+    # A socket that listens, and a handler that is called before a watchdog bites.
+    repl.line("import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(1)")
+    assert repl.line("w = machine.WDT(timeout=2000, warn=1500, "
+                     "callback=lambda w: open('/called', 'w').close())") == ""
+    port = int(repl.line("print(s.getsockname()[1])"))
+    socket.create_connection(("127.0.0.1", port)).close()
     b.restart()
     repl = b.friendly()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    time.sleep(2.5)  # neither is the handler called nor does the watchdog bite
+    assert not (b.flash / "called").exists() and b.get("HardResets") == 1
     assert "NameError" in repl.line("relic")
     repl.line("import sys, machine")
     assert repl.line("'helper' in sys.modules, '/relic' in sys.path") == "(False, False)\r\n"
@@ -199,8 +212,11 @@ def test_S35_boot_that_does_not_end_holds_everything_up(boards):
 def test_S38_missing_boot_is_no_error(boards):
     b = boards({"main.py": "print('main')\n"})
     b.wait_state("idle")
-    _, text = reset_while_watching(b)
-    assert text.startswith("main\r\nMicroPython v"), text
+    for kind in ("hard", "soft"):
+        repl, text = reset_while_watching(b, kind)
+        assert text.startswith("main\r\nMicroPython v"), (kind, text)
+        repl.close()
+        b.wait(lambda p: p["ConsoleHolder"] == "")
 
 
 @item("S39")

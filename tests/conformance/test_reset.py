@@ -47,11 +47,16 @@ def test_S04_reset_never_returns(boards):
 
 
 @item("S5", "by mpyctl and the control socket; a button waits for gpio")
-def test_S05_operators_reset_is_a_hard_reset(boards):
+@pytest.mark.parametrize("by", ["mpyctl", "control socket"])
+def test_S05_operators_reset_is_a_hard_reset(boards, by):
     b = boards({"boot.py": "open('/n', 'a').write('x')\n"})
     repl = b.friendly()
     repl.line("relic = 1")
-    b.ctl("reset", "--hard")
+    if by == "mpyctl":
+        b.ctl("reset", "--hard")
+    else:
+        b.control.reset("hard")
+        b.wait(lambda p: p["HardResets"] == 2 and p["State"] == "idle")
     repl.sync()
     assert "NameError" in repl.line("relic")
     assert b.read("n") == "xx"
