@@ -272,6 +272,42 @@ def test_only_who_may_change_things_gets_the_files(boards):
     assert done.returncode == PERMISSION and done.stdout == "", done
 
 
+# ---- edit ----
+
+def edit(b, path, editor, code=OK):
+    done = subprocess.run([str(mpyctl_program()), "--run-dir", str(b.run_dir), "edit", path],
+                          env={**os.environ, "EDITOR": editor, "VISUAL": ""}, capture_output=True,
+                          text=True, timeout=timeout(60))
+    assert done.returncode == code, done
+    return done.stderr
+
+
+def test_edit(hung):
+    edit(hung, ":log.csv", "sed -i s/2/3/")
+    assert hung.read("log.csv") == "1,3\n"
+    edit(hung, ":lib/new.py", "sh -c 'echo x = 1 > \"$1\"' sh")
+    assert hung.read("lib/new.py") == "x = 1\n"
+    assert "Nothing was changed" in edit(hung, ":log.csv", "true")
+    assert "Nothing was changed" in edit(hung, ":not-made.py", "true")
+    assert "did not end well" in edit(hung, ":log.csv", "false", code=FAILURE)
+    assert "did not end well" in edit(hung, ":log.csv", "/nonexistent/editor", code=FAILURE)
+    edit(hung, ":lib", "true", code=FAILURE)
+    edit(hung, ":no/such", "true", code=NOT_FOUND)
+    assert hung.read("log.csv") == "1,3\n" and names(hung) == ["lib", "log.csv", "main.py"]
+
+
+def test_edit_does_not_overwrite_what_somebody_else_wrote(boards):
+    b = boards({"a.py": "old\n"})
+    told = edit(b, ":a.py", f"sh -c 'echo mine > \"$1\"; echo theirs > {b.flash}/a.py' sh",
+                code=FAILURE)
+    assert b.read("a.py") == "theirs\n" and "changed by somebody else" in told
+    kept = re.search(r"mpyctl cp (\S+) :a.py", told)[1]
+    with open(kept) as f:
+        assert f.read() == "mine\n"
+    os.unlink(kept)
+    os.rmdir(os.path.dirname(kept))
+
+
 # ---- run ----
 
 def test_run(boards, tmp_path):
