@@ -39,6 +39,7 @@
 #define ANSWER_ROWS_MAX 200u     /* of the history, in one answer; ask again with before_id */
 #define QUERIES_MAX 4u           /* of the history, at once */
 #define WHO_MAX 96u
+#define ACCEPT_AGAIN_USEC USEC_PER_SEC /* after the process had no descriptor for a connection */
 
 typedef struct Peer {
         ControlServer *server;
@@ -63,8 +64,10 @@ struct ControlServer {
         char *path;
         int fd;
         sd_event_source *source;
+        sd_event_source *again; /* while source is off */
         Peer *peers;
         RateLimit bad_peers; /* lines about them */
+        RateLimit failed_accepts;
         bool emitting;
 };
 
@@ -621,6 +624,23 @@ static bool too_many(const ControlServer *s, const Peer *new) {
         return n >= PEERS_OTHERS_MAX || n_user >= PEERS_PER_USER_MAX;
 }
 
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        ControlServer *s = userdata;
+
+        (void) sd_event_source_set_enabled(s->source, SD_EVENT_ON);
+        return 0;
+}
+
+/* Whoever waits stays in the queue, and would keep the loop busy with being refused. */
+static void pause_accepting(ControlServer *s, int error) {
+        if (rate_limit_take(&s->failed_accepts, now_usec(CLOCK_MONOTONIC)))
+                log_warning_errno(error, "Failed to take a connection to the control socket, trying again "
+                                         "every second: %m");
+        if (sd_event_source_set_time_relative(s->again, ACCEPT_AGAIN_USEC) >= 0 &&
+            sd_event_source_set_enabled(s->again, SD_EVENT_ONESHOT) >= 0)
+                (void) sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
+}
+
 static int on_connection(sd_event_source *source, int listener, uint32_t revents, void *userdata) {
         _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         ControlServer *s = userdata;
@@ -628,8 +648,11 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
         Peer *p;
         int r;
 
-        if (fd < 0)
+        if (fd < 0) {
+                if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+                        pause_accepting(s, errno);
                 return 0;
+        }
         p = calloc(1, sizeof *p);
         if (!p)
                 return log_oom(), 0;
@@ -721,6 +744,7 @@ ControlServer *control_server_free(ControlServer *s) {
         while (s->peers)
                 peer_free(s->peers);
         sd_event_source_disable_unref(s->source);
+        sd_event_source_disable_unref(s->again);
         safe_close(s->fd);
         if (s->path)
                 (void) unlink(s->path);
@@ -742,6 +766,7 @@ int control_server_new(ControlServer **ret, sd_event *event, const ControlOption
                 .backend = *backend,
                 .options = *options,
                 .fd = -EBADF,
+                .failed_accepts = rate_limit_make(1, USEC_PER_HOUR, 1, now_usec(CLOCK_MONOTONIC)),
                 .bad_peers = rate_limit_make(5, 12 * USEC_PER_SEC, 5, now_usec(CLOCK_MONOTONIC)),
         };
         s->fd = listen_at(options->path);
@@ -750,7 +775,11 @@ int control_server_new(ControlServer **ret, sd_event *event, const ControlOption
         s->path = strdup(options->path);
         if (!s->path)
                 return -ENOMEM;
-        r = sd_event_add_io(event, &s->source, s->fd, EPOLLIN, on_connection, s);
+        r = sd_event_add_time(event, &s->again, CLOCK_MONOTONIC, UINT64_MAX, 0, on_again, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->again, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_io(event, &s->source, s->fd, EPOLLIN, on_connection, s);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);

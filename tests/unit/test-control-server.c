@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -1108,6 +1109,43 @@ static void test_asks_and_does_not_listen(void **state) {
         assert_serves();
 }
 
+/* Of the server's process, in clock ticks. */
+static unsigned long server_ticks(void) {
+        _cleanup_free_ char *text = NULL;
+        unsigned long user = 0, system = 0;
+        const char *after;
+        char path[64];
+
+        (void) snprintf(path, sizeof path, "/proc/%d/stat", (int) server);
+        assert_int_equal(read_file(AT_FDCWD, path, 4096, &text, NULL), 0);
+        after = strrchr(text, ')');
+        assert_non_null(after);
+        assert_int_equal(sscanf(after, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                                &system), 2);
+        return user + system;
+}
+
+/* No descriptor is left for a connection: the loop rests, and goes on when there is one. */
+static void test_no_descriptors_left(void **state) {
+        struct rlimit none = { .rlim_cur = 1 }, before;
+        unsigned long ticks;
+        int fds[8];
+
+        assert_int_equal(prlimit(server, RLIMIT_NOFILE, NULL, &before), 0);
+        none.rlim_max = before.rlim_max;
+        assert_int_equal(prlimit(server, RLIMIT_NOFILE, &none, NULL), 0);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = dial(); /* in the queue */
+        ticks = server_ticks();
+        (void) usleep(1500000);
+        assert_true(server_ticks() - ticks < 50); /* it would be 150 */
+        assert_int_equal(prlimit(server, RLIMIT_NOFILE, &before, NULL), 0);
+        assert_serves();
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                (void) safe_close(fds[i]);
+        assert_serves();
+}
+
 /* The bus is served while something else is always ready. */
 static void test_busy_loop(void **state) {
         sd_bus *b = bus_get();
@@ -1189,6 +1227,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_places_are_kept, begin, end),
                 cmocka_unit_test_setup_teardown(test_follower_does_not_read, begin, end),
                 cmocka_unit_test_setup_teardown(test_asks_and_does_not_listen, begin, end),
+                cmocka_unit_test_setup_teardown(test_no_descriptors_left, begin, end),
                 cmocka_unit_test_setup_teardown(test_busy_loop, begin, end),
                 cmocka_unit_test_setup_teardown(test_many_connections_in_turn, begin, end),
                 cmocka_unit_test_setup(test_stop, begin),
