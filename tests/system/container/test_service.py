@@ -171,8 +171,7 @@ def test_reboot_of_the_machine_is_recorded(board):
     main_py(board, "print('hello after', __import__('machine').reset_cause())\n")
     board.log_shows("hello after")
     boots = len([1 for name, _ in events(board) if name == "daemon-start"])
-    board.run("systemctl reboot --no-block")
-    board.wait_ready()
+    board.reboot()
     board.log_shows("hello after")
     told = events(board)
     assert len([1 for name, _ in told if name == "daemon-start"]) == boots + 1

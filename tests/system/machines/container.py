@@ -73,7 +73,8 @@ class Container(Machine):
         self.lower = root
         self.options = list(options)
         self.process = None
-        self.leader = None
+        self.leader = None  # its PID 1, as the host counts
+        self.ended = None   # the one before a reboot
         self.socket = None
 
     # ---- life ----
@@ -99,7 +100,7 @@ class Container(Machine):
         return self
 
     def wait_ready(self, seconds=60):
-        """Until PID 1 says that it has started everything; also after a reboot."""
+        """Until PID 1 says that it has started everything."""
         deadline = time.monotonic() + timeout(seconds)
         while True:
             self.socket.settimeout(0.2)
@@ -111,12 +112,18 @@ class Container(Machine):
                 key, _, value = line.partition("=")
                 if key == "X_NSPAWN_LEADER_PID":
                     self.leader = int(value)
-                elif line == "READY=1" and self.leader:
+                elif line == "READY=1" and self.leader not in (None, self.ended):
                     return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 text = self.console.read_text(errors="replace")[-3000:]
                 self.close()
                 raise BootFailure(f"{self.label} did not come up:\n{text}")
+
+    def reboot(self, seconds=60):
+        """An orderly reboot, until everything has started again."""
+        self.ended = self.leader
+        self.run("systemctl reboot --no-block")
+        self.wait_ready(seconds)
 
     def stop(self, seconds=60):
         """An orderly power-off."""

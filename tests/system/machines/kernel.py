@@ -17,9 +17,10 @@ RECIPE = 1
 SUITE = "trixie-backports"
 IMAGE_MIB = 1024
 
-# In the initrd: to reach the root. In the root: what tests use, loaded by udev or by them.
-INITRD_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_cryptoapi"]
-ROOT_MODULES = ["virtio_console", "virtio_net", "virtio_rng", "gpio_sim", "configfs", "i6300esb",
+# In the initrd: to reach the root, and the watchdog, which a board's kernel has built in: there early
+# enough to be asked why the machine booted. In the root: what tests use, loaded by udev or by them.
+INITRD_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_cryptoapi", "i6300esb"]
+ROOT_MODULES = ["virtio_console", "virtio_net", "virtio_rng", "gpio_sim", "configfs",
                 "softdog", "i2c_stub", "i2c_dev", "autofs4", "overlay", "rtc_cmos", "fuse",
                 "nbd", "loop", "dummy", "veth"]
 
