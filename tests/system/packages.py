@@ -16,17 +16,17 @@ def deb_directory():
     return pathlib.Path(os.environ.get("MPYD_DEB_DIR") or SOURCE / "build/deb")
 
 
-def build(suite, arch=None):
+def build(suite):
     """Builds the package for a suite, unless MPYD_DEB_DIR says that it is there."""
     if os.environ.get("MPYD_DEB_DIR"):
         return
-    subprocess.run(["make", "--no-print-directory", "-C", SOURCE, "deb", f"SUITE={suite}",
-                    *([f"ARCH={arch}"] if arch else [])], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(["make", "--no-print-directory", "-C", SOURCE, "deb", f"SUITE={suite}"],
+                   check=True, stdin=subprocess.DEVNULL)
 
 
-def find(suite, arch=None, name="mpyd"):
+def find(suite):
     """The .deb of a suite."""
-    pattern = f"{name}_*_{arch or architecture()}.deb"
+    pattern = f"mpyd_*_{architecture()}.deb"
     found = sorted((deb_directory() / suite).glob(pattern))
     if len(found) != 1:
         raise HostError(f"{len(found)} files {pattern} are in {deb_directory() / suite}\n"

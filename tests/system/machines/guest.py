@@ -19,17 +19,6 @@ APPEND = ("panic=-1 mitigations=off nokaslr random.trust_cpu=on net.ifnames=0 qu
 _numbers = itertools.count(1)
 
 
-class Arch:
-    """What QEMU needs to know of an architecture."""
-
-    def __init__(self, program, machine, cpu, console="ttyAMA0", append="", bus="pci"):
-        self.program, self.machine, self.cpu = program, machine, cpu
-        self.console, self.append, self.bus = console, append, bus
-
-
-AMD64 = Arch("qemu-system-x86_64", "pc", "qemu64", "ttyS0", "no_timer_check tsc=reliable")
-
-
 class Disk:
     """A disk that can be plugged in, with the content of a file that outlives the guest. volatile:
     it acknowledges what it has in its cache only, until the guest flushes; cut() loses the rest."""
@@ -66,9 +55,8 @@ class Disk:
 class Guest(Machine):
     """kernel, initrd: files. disk: a qcow2 or raw file that is written to. extra: more for QEMU."""
 
-    def __init__(self, kernel, initrd, disk, scratch, arch=AMD64, memory=512, extra=(),
-                 label="guest"):
-        self.label, self.arch = label, arch
+    def __init__(self, kernel, initrd, disk, scratch, memory=512, extra=(), label="guest"):
+        self.label = label
         self.dir = pathlib.Path(scratch) / f"guest-{next(_numbers)}"
         self.dir.mkdir()
         self.serial = self.dir / "serial"
@@ -78,10 +66,10 @@ class Guest(Machine):
         self.numbers = itertools.count(1)
         form = "qcow2" if self.disk.suffix == ".qcow2" else "raw"
         self.command = [
-            arch.program, "-accel", "tcg,thread=multi,tb-size=256", "-machine", arch.machine,
-            "-cpu", arch.cpu, "-smp", "2", "-m", str(memory), "-nodefaults", "-display", "none",
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-machine", "pc",
+            "-cpu", "qemu64", "-smp", "2", "-m", str(memory), "-nodefaults", "-display", "none",
             "-kernel", str(kernel), "-initrd", str(initrd),
-            "-append", f"{APPEND} console={arch.console} {arch.append}",
+            "-append", APPEND,
             "-chardev", f"file,id=serial,path={self.serial},append=on", "-serial",
             "chardev:serial", "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
             "-device", "virtio-serial-pci",

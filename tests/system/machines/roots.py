@@ -60,7 +60,7 @@ def _customize(root, suite):
     shadow.write_text(shadow.read_text().replace("root:*:", "root::", 1))
 
 
-def make(directory, suite, packages, arch=None):
+def make(directory, suite, packages):
     """mmdebstrap of a suite into directory/root."""
     options = directory / "apt.conf"
     options.write_text("\n".join(archive.apt_options()) + "\n")
@@ -71,7 +71,6 @@ def make(directory, suite, packages, arch=None):
         return run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
                     "--format=directory", f"--aptopt={options}", "--dpkgopt=force-unsafe-io",
                     *[f"--dpkgopt=path-exclude={pattern}" for pattern in NO_FILES],
-                    *([f"--architectures={arch}"] if arch else []),
                     f"--include={','.join(packages)}", suite, root, source], 1200)
 
     archive.from_any(suite, attempt)
