@@ -39,6 +39,12 @@ static const ConfigKey keys[] = {
         { "board", "start-timeout", "10s",
           "A board that has not begun _boot.py by then is killed and started again.",
           parse_key_time, FIELD(board.start_timeout_usec), 100 * MSEC, 10 * MINUTE },
+        { "board", "memory-max", "256M",
+          "All memory of the board's process, where the kernel limits it; over it, it is killed.",
+          parse_key_size, FIELD(board.memory_max), 16 * KIB * KIB, 1024 * GIB },
+        { "board", "tasks-max", "64",
+          "How many threads the board may have, where the kernel limits them.",
+          parse_key_count, FIELD(board.tasks_max), 4, 100000 },
 
         { "stop", "interrupt-timeout", "2s",
           "How long a program that must stop may take to obey KeyboardInterrupt.",

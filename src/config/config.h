@@ -15,6 +15,8 @@ typedef struct Config {
                 uint64_t heap_max;          /* bytes; 64M */
                 char *user;                 /* whom the board runs as when mpyd is root; "mpyd" */
                 uint64_t start_timeout_usec; /* to the board's first stage; 10s */
+                uint64_t memory_max;        /* bytes, of its cgroup; 256M */
+                unsigned tasks_max;         /* threads and processes, of its cgroup; 64 */
         } board;
         struct {
                 uint64_t interrupt_timeout_usec; /* after KeyboardInterrupt; 2s */

@@ -96,12 +96,15 @@ static void child_lay_out_fds(int fds[static BOARD_FD_MAX - 3], int *exe_fd) {
         *exe_fd = BOARD_FD_MAX;
 }
 
-static _Noreturn void child_run(pid_t parent, int null_fd, int exe_fd,
+static _Noreturn void child_run(pid_t parent, int cgroup_procs, int null_fd, int exe_fd,
                                 int fds[static BOARD_FD_MAX - 3], char *const argv[],
                                 char *const envp[]) {
         sigset_t none;
 
         (void) sigemptyset(&none);
+        /* Itself, and before it executes anything: nothing that it starts can be elsewhere. */
+        if (cgroup_procs > 0 && write(cgroup_procs, "0", 1) < 0)
+                child_fail("cannot enter the board's cgroup");
         (void) setsid(); /* a Ctrl-C in the daemon's terminal is for the daemon */
         if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(null_fd, STDOUT_FILENO) < 0)
                 child_fail("cannot open /dev/null");
@@ -132,13 +135,14 @@ static _Noreturn void child_run(pid_t parent, int null_fd, int exe_fd,
  * are in memory, from the life before. The child has the supervisor's own rights until then, so that
  * nobody who could not stop the supervisor can stop the child. A function of its own, so that nothing of
  * the caller's lives in registers that the child could change. */
-static __attribute__((noinline)) pid_t child_start(pid_t parent, int null_fd, int exe_fd,
+static __attribute__((noinline)) pid_t child_start(pid_t parent, int cgroup_procs,
+                                                   int null_fd, int exe_fd,
                                                    int fds[static BOARD_FD_MAX - 3],
                                                    char *const argv[], char *const envp[]) {
         pid_t pid = vfork();
 
         if (pid == 0)
-                child_run(parent, null_fd, exe_fd, fds, argv, envp);
+                child_run(parent, cgroup_procs, null_fd, exe_fd, fds, argv, envp);
         return pid;
 }
 
@@ -325,7 +329,7 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
         board_fds[BOARD_FD_FLASH - 3] = spec->flash_fd;
         (void) snprintf(user, sizeof user, BOARD_USER_FORMAT, (unsigned) spec->uid,
                         (unsigned) spec->gid);
-        b->pid = child_start(getpid(), null_fd, exe_fd, board_fds, argv, env);
+        b->pid = child_start(getpid(), spec->cgroup_procs, null_fd, exe_fd, board_fds, argv, env);
         r = b->pid < 0 ? -errno : 0;
         for (size_t i = 0; i < n_env; i++)
                 free(env[i]);

@@ -20,6 +20,7 @@ typedef struct BoardSpec {
         gid_t gid;
         int retained_fd;   /* borrowed */
         int flash_fd;      /* borrowed */
+        int cgroup_procs;  /* borrowed: cgroup.procs of the cgroup to start in; 0 or less: none */
 } BoardSpec;
 
 typedef struct BoardHandlers {

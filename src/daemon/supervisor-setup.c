@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <systemd/sd-event.h>
+#include <systemd/sd-login.h>
 #include <time.h>
 
 #include "daemon/journal.h"
@@ -99,6 +100,7 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
         limits = limits_from(&s->config);
         life_set_limits(&s->life, &limits, supervisor_now());
         console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
+        cgroup_set_limits(s->cgroup, s->config.board.memory_max, s->config.board.tasks_max);
         journal_log(JOURNAL_CONFIG_RELOADED, NULL, "Configuration read again.");
         return 0;
 }
@@ -309,6 +311,24 @@ static void name_board_in_log(void) {
         log_set_field("MPYD_BOARD", text);
 }
 
+/* Only where a service manager gave us a cgroup of our own: a terminal's is not ours to divide. */
+static void arrange_cgroups(Supervisor *s) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (!service_managed(s->service))
+                return;
+        r = sd_pid_get_cgroup(0, &path);
+        if (r >= 0 && (strlen(path) < 8 || !streq(path + strlen(path) - 8, ".service")))
+                return;
+        if (r >= 0)
+                r = cgroup_new(&s->cgroup, CGROUP_ROOT, path);
+        if (r < 0)
+                log_info("The board gets no cgroup of its own (%s); it runs without limits for memory "
+                         "and tasks.", strerrordesc_np(-r));
+        cgroup_set_limits(s->cgroup, s->config.board.memory_max, s->config.board.tasks_max);
+}
+
 static int start(Supervisor *s) {
         LifeLimits limits;
         int r;
@@ -321,6 +341,7 @@ static int start(Supervisor *s) {
         r = load_config(s, &s->config);
         if (r < 0)
                 return r;
+        arrange_cgroups(s);
         r = take_directories(s);
         if (r < 0)
                 return r;
@@ -429,6 +450,7 @@ Supervisor *supervisor_free(Supervisor *s) {
                 sd_event_source_disable_unref(s->life_timers[i]);
         sd_event_source_disable_unref(s->lasted_timer);
         s->service = service_free(s->service);
+        s->cgroup = cgroup_free(s->cgroup);
         supervisor_watchdog_done(s);
         supervisor_host_done(s);
         s->retained = s->retained ? retained_unmap(s->retained) : NULL;

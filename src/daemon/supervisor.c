@@ -208,14 +208,19 @@ static void on_fault(void *userdata, const char *what) {
 
 static void on_exited(void *userdata, int exit_status, int signal) {
         Supervisor *s = userdata;
+        bool ran_out;
 
         console_detach_board(s->console, true);
         s->board = board_process_free(s->board);
+        cgroup_board_kill(s->cgroup);
+        ran_out = cgroup_board_ran_out(s->cgroup) && signal == SIGKILL;
         supervisor_dispatch(s, &(LifeEvent) {
                             .type = LIFE_EVENT_EXITED,
                             .exit_status = exit_status,
                             .signal = signal,
-                            .detail = s->last_words,
+                            .detail = ran_out ? "the kernel killed it for want of memory "
+                                                "([board] memory-max, or the host's)"
+                                              : s->last_words,
                     });
 }
 
@@ -301,6 +306,7 @@ static int spawn(Supervisor *s) {
                                       .gid = s->board_gid,
                                       .retained_fd = s->retained_fd,
                                       .flash_fd = flash_fd,
+                                      .cgroup_procs = cgroup_board_procs(s->cgroup),
                               },
                               &h, &in_fd, &out_fd, &unread_fd);
         if (r < 0)

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "daemon/board-process.h"
+#include "daemon/cgroup.h"
 #include "daemon/console.h"
 #include "daemon/control-server.h"
 #include "daemon/lifecycle.h"
@@ -41,6 +42,7 @@ typedef struct Supervisor {
         sd_event *event;
 
         Service *service;
+        Cgroup *cgroup;                  /* NULL: none of our own */
         RunStart why;                    /* this run of the daemon */
         sd_event_source *lasted_timer;
         uint64_t hand_over_until_usec;   /* CLOCK_BOOTTIME: a stop before it is a hand-over */

@@ -178,3 +178,21 @@ def test_reboot_of_the_machine_is_recorded(board):
     assert "daemon-stop" in [name for name, _ in told]
     assert board.status()["reset_cause"] in ("PWRON_RESET", "HARD_RESET"), told[-3:]
     assert board.status()["crashes"] == 0
+
+
+def test_board_has_a_cgroup_of_its_own(board):
+    """Delegate=: the daemon in one, the board in another, from its first instruction on and again
+    after a crash; systemd still counts both to the unit."""
+    def cgroups():
+        supervisor, child = board.unit("MainPID")["MainPID"], board.status()["board_pid"]
+        return [board.run(f"cat /proc/{pid}/cgroup").strip().rsplit("/", 2)[1:]
+                for pid in (supervisor, child)]
+
+    assert cgroups() == [["mpyd.service", "supervisor"], ["mpyd.service", "board"]]
+    board.run("mpyctl reset")
+    board.until("mpyctl eval '6*7'", lambda out: out.strip() == "42")
+    assert cgroups() == [["mpyd.service", "supervisor"], ["mpyd.service", "board"]]
+    board.run(CRASH_BY.format(signal="KILL"))
+    restarted(board)
+    board.until("mpyctl eval '6*7'", lambda out: out.strip() == "42")
+    assert cgroups() == [["mpyd.service", "supervisor"], ["mpyd.service", "board"]]
