@@ -61,7 +61,7 @@ def sections(env, quick):
         "eval": lambda: terminal.eval_figures(env, many),
         "memory": lambda: idle.memory_figures(env, 2 if quick else 5),
         "idle": lambda: idle.idle_figures(env),
-        "watchdog": lambda: watchdog.watchdog_figures(env, some),
+        "watchdog": lambda: watchdog.watchdog_figures(env, few),
     }
 
 
