@@ -69,6 +69,14 @@ def test_remove_keeps_state_and_purge_takes_it(board, suite):
     assert board.evaluate("6*7") == "42"
 
 
+def test_purge_of_an_untouched_board_leaves_nothing(board):
+    """S68: the files that every new board has are nobody's; there is nothing to keep aside."""
+    assert board.run("ls /var/lib/mpyd/flash").split() == ["boot.py", "main.py"]
+    board.run("apt-get purge -q -y mpyd 2>&1")
+    assert left_behind(board).strip() == ""
+    assert board.run("ls -d /var/backups/mpyd-flash-* 2>/dev/null || :").strip() == ""
+
+
 def test_removed_and_installed_again_is_as_before(board, suite):
     board.write("/var/lib/mpyd/flash/main.py", USER_MAIN)
     board.run("apt-get remove -q -y mpyd 2>&1")
