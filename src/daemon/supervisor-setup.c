@@ -25,6 +25,7 @@
 #define FALLBACK_USER "nobody"
 #define BOARD_LOG_BURST 100u
 #define BOARD_LOG_PER_SEC 5u
+#define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 #define LASTED_USEC (60 * USEC_PER_SEC)    /* a run that lived so long did not fail at its start */
 #define STOP_MARGIN_USEC (2 * USEC_PER_SEC)
 /* Names of what the service manager keeps. */
@@ -311,6 +312,33 @@ static void name_board_in_log(void) {
         log_set_field("MPYD_BOARD", text);
 }
 
+/* What the host is about to do. Nothing is reset for it: deadlines stand still while it sleeps, and a
+ * shutdown stops the daemon in good order later. */
+static void on_host_event(void *userdata, const char *name) {
+        Supervisor *s = userdata;
+
+        log_info("%s", streq(name, "host-sleep")      ? "The host goes to sleep."
+                       : streq(name, "host-resume")   ? "The host has woken up."
+                                                      : "The host is being shut down or rebooted.");
+        (void) history_add_event(s->history, name, NULL);
+}
+
+/* The service's, or one that was named for us; a program in a terminal stays away from it. */
+static int join_system_bus(Supervisor *s) {
+        const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+        int r;
+
+        if (!address && !service_managed(s->service))
+                return 0;
+        r = system_bus_new(&s->system_bus, s->event, address ?: SYSTEM_BUS_ADDRESS,
+                           &(SystemBusBackend) {
+                                   .property = supervisor_property,
+                                   .host_event = on_host_event,
+                                   .userdata = s,
+                           });
+        return r < 0 ? log_error_errno(r, "Failed to prepare for the system bus: %m") : 0;
+}
+
 /* Only where a service manager gave us a cgroup of our own: a terminal's is not ours to divide. */
 static void arrange_cgroups(Supervisor *s) {
         _cleanup_free_ char *path = NULL;
@@ -366,6 +394,9 @@ static int start(Supervisor *s) {
                 return r;
         supervisor_host_watch_power(s);
         r = open_doors(s);
+        if (r < 0)
+                return r;
+        r = join_system_bus(s);
         if (r < 0)
                 return r;
         service_forget_rest(s->service);
@@ -445,6 +476,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         s->board = board_process_free(s->board);
         s->console = console_free(s->console);
         s->control = control_server_free(s->control);
+        s->system_bus = system_bus_free(s->system_bus);
         history_free(TAKE_PTR(s->history), HISTORY_STOP_USEC);
         for (size_t i = 0; i < ELEMENTSOF(s->life_timers); i++)
                 sd_event_source_disable_unref(s->life_timers[i]);

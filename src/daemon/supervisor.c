@@ -94,6 +94,7 @@ static void tell_reset(Supervisor *s, const LifeReset *r) {
                  r, text);
         (void) free_and_strdup(&s->last_reset, text);
         control_server_emit_reset(s->control, reset_cause_to_string(r->cause), r->detail);
+        system_bus_emit(s->system_bus, "BoardReset", reset_cause_to_string(r->cause), r->detail);
 }
 
 /* Why the reset is what it is, as JSON; the caller frees it. */
@@ -484,6 +485,8 @@ static void show_change(Supervisor *s) {
         s->shown_stage = s->life.stage;
         control_server_emit_state(s->control, life_state_to_string(s->life.state),
                                   board_stage_to_string(s->life.stage));
+        system_bus_emit(s->system_bus, "StateChanged", life_state_to_string(s->life.state),
+                        board_stage_to_string(s->life.stage));
         supervisor_describe(s, text, sizeof text);
         service_notify(s->service, "STATUS=%s", text);
 }

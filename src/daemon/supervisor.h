@@ -14,6 +14,7 @@
 #include "daemon/lifecycle.h"
 #include "daemon/log-ring.h"
 #include "daemon/service.h"
+#include "daemon/system-bus.h"
 #include "daemon/stall.h"
 #include "daemon/watchdog.h"
 #include "history/history.h"
@@ -54,6 +55,7 @@ typedef struct Supervisor {
         BoardProcess *board;
         Console *console;
         ControlServer *control;
+        SystemBus *system_bus;           /* NULL: in the foreground */
         History *history;
         LogRing log;
         RateLimit board_log_limit;
