@@ -220,7 +220,7 @@ def test_reload_says_what_is_wrong_and_what_waits(boards):
     b.config_file.unlink()
     gone, heap = b.ctl("reload").stdout.splitlines()  # back to the defaults, and that is told
     assert str(b.config_file) in gone and "No such file" in gone and "heap" in heap
-    assert b.get("State") == "idle"
+    b.wait_state("idle")
 
 
 def test_there_is_nobody_to_hand_over_to_in_the_foreground(boards):
