@@ -42,14 +42,21 @@ while :; do
         [ "$status" = 133 ] || exit "$status"
 done
 """
-# Removes the cgroup trees named, when nothing is in them any more.
+# Ends whoever is in these cgroup trees and removes them, $1 their pattern, but for those of another
+# run than $2 that still lives: the number in a tree's name is its run's process.
 SWEEP = """
 umount -R /sys/fs/cgroup 2>/dev/null || umount -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-for c in "$@"; do
-        for tree in /sys/fs/cgroup/$c; do
-                [ -d "$tree" ] || continue
-                find "$tree" -depth -type d -exec rmdir {} + || :
+for tree in /sys/fs/cgroup/$1; do
+        [ -d "$tree" ] || continue
+        run=${tree##*/mpyd-system-}
+        run=${run%%-*}
+        [ "$run" = "$2" ] || [ ! -d "/proc/$run" ] || continue
+        echo 1 >"$tree/cgroup.kill"
+        for try in $(seq 50); do
+                find "$tree" -depth -type d -exec rmdir {} + 2>/dev/null || :
+                [ -d "$tree" ] || break
+                sleep 0.1
         done
 done
 """
@@ -59,8 +66,8 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM":
 
 
 def sweep():
-    """Removes empty cgroups that a killed run left."""
-    in_own_mounts(SWEEP, PREFIX + "*")
+    """Ends and removes what a killed run left."""
+    in_own_mounts(SWEEP, PREFIX + "*", str(os.getpid()))
 
 
 class Container(Machine):
@@ -142,7 +149,7 @@ class Container(Machine):
         if self.socket:
             self.socket.close()
             self.socket = None
-            in_own_mounts(SWEEP, self.name + ".*")
+            in_own_mounts(SWEEP, self.name + ".*", str(os.getpid()))
 
     def _leads(self, pid):
         """Whether pid is (still) PID 1 of this container: numbers are used again."""
