@@ -16,6 +16,7 @@ SCALE = float(os.environ.get("MPYD_TEST_TIMEOUT_SCALE") or 1)
 
 # Host packages, by tier. What the machines themselves hold is in roots.py.
 PACKAGES = {
+    "clean": ["debian-archive-keyring", "mmdebstrap", "python3-pytest"],
     "container": ["debian-archive-keyring", "gnupg", "mmdebstrap", "python3-pytest",
                   "systemd-container"],
     "vm": ["busybox-static", "cpio", "debian-archive-keyring", "e2fsprogs", "kmod", "mmdebstrap",
