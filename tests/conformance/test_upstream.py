@@ -28,11 +28,11 @@ LIMITED = ["prlimit", "--nofile=1024"]
 CPYTHON = SOURCE / "tests/conformance/cpython-apart"
 
 
-def run_suite(board, folders, result_dir):
-    """Exit status, output, names of what failed, how many ran."""
+def run_suite(board, what, result_dir):
+    """Runs folders (["-d", …]) or tests: output, names of what failed, how many ran."""
     done = subprocess.run(
         [*LIMITED, "/usr/bin/python3", "run-tests.py", "-t", f"port:{board.repl_path()}",
-         "-r", str(result_dir), "-d", *folders],
+         "-r", str(result_dir), *what],
         cwd=micropython_dir() / "tests", stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=scaled(SECONDS),
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "MICROPY_CPYTHON3": str(CPYTHON)})
@@ -75,8 +75,11 @@ def test_upstream_suite(boards, run, tmp_path):
         put_tree(b, tests / "io/data", "data")
     elif run == "float":
         put_tree(b, tests / "unicode/data", "data")
-    done, failed, performed = run_suite(b, RUNS[run], tmp_path)
+    done, failed, performed = run_suite(b, ["-d", *RUNS[run]], tmp_path)
     assert performed > 20, done.stdout[-4000:]
+    if late := names_of("timing", run) & failed:  # once more, when nothing else of the suite runs
+        _, again, _ = run_suite(b, sorted(late), tmp_path)
+        failed = failed - late | again
     accepted = names_of("accepted", run)
     if is_sanitized():
         accepted |= (names_of("sanitized", run) | names_of("unsanitized", run)) & failed

@@ -252,7 +252,8 @@ def attack(b, attacks):
     b.put({"attacks": json.dumps(list(attacks.items())), "main.py": ATTACK})
     b.control.reset("soft")
     b.wait(lambda p: p["SoftResets"] == 1 and p["State"] == "idle")
-    assert "the attack is over" in b.log, b.get("LastTraceback")
+    assert b.get("LastTraceback") == ""
+    b.wait_log("the attack is over")
     return json.loads(b.read("results"))
 
 

@@ -150,8 +150,8 @@ class Board:
             raise
         finally:
             os.close(write_end)
-        self.log_ended = False
         self.reader = threading.Thread(target=self._read_log, args=(read_end,), daemon=True)
+        self.log_ended = False
         self.reader.start()
         if wait:
             self.wait_log("the REPL is at", starts + 1)
@@ -163,7 +163,8 @@ class Board:
                     self.log_lines.append(line.rstrip("\n"))
                     self.log_changed.notify_all()
         with self.log_changed:
-            self.log_ended = True
+            if threading.current_thread() is self.reader:  # and not one of a run before
+                self.log_ended = True
             self.log_changed.notify_all()
 
     @property
