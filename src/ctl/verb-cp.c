@@ -109,15 +109,34 @@ static int write_to_board(const Copying *c, int in_fd, const Place *to, CopyProg
         return r < 0 ? explain("write", to, r) : 0;
 }
 
-static int write_here(int in_fd, const Place *to, CopyProgress *progress) {
+static bool same_file(const struct stat *a, const struct stat *b) {
+        return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* source is what is copied: the board's files may be reached here too, and a file that is emptied to be
+ * written is not there to be read. */
+static int write_here(int in_fd, const struct stat *source, const Place *to, CopyProgress *progress) {
         _cleanup_close_ int fd = -EBADF;
+        struct stat st;
         int r;
 
-        fd = is_stream(to) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                           : open(to->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        if (fd < 0)
+        if (is_stream(to)) {
+                fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+                if (fd < 0)
+                        return explain("write", to, -errno);
+                r = copy_all(in_fd, fd, NULL);
+                return r < 0 ? explain("write", to, r) : 0;
+        }
+        fd = open(to->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        if (fd < 0 || fstat(fd, &st) < 0)
                 return explain("write", to, -errno);
-        r = copy_all(in_fd, fd, is_stream(to) ? NULL : progress);
+        if (same_file(source, &st)) {
+                complain("%s is the very file on the board that would be copied to it.", to->path);
+                return CTL_EXIT_FAILURE;
+        }
+        if (S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0)
+                return explain("write", to, -errno);
+        r = copy_all(in_fd, fd, progress);
         return r < 0 ? explain("write", to, r) : 0;
 }
 
@@ -128,9 +147,12 @@ static int copy_file(const Copying *c, const Place *from, const Place *to) {
 
         if (fd < 0)
                 return explain("read", from, fd);
-        if (fstat(fd, &st) >= 0 && S_ISREG(st.st_mode))
+        if (fstat(fd, &st) < 0)
+                return explain("read", from, -errno);
+        if (S_ISREG(st.st_mode))
                 progress.size = (uint64_t) st.st_size;
-        return to->board ? write_to_board(c, fd, to, &progress, from) : write_here(fd, to, &progress);
+        return to->board ? write_to_board(c, fd, to, &progress, from)
+                         : write_here(fd, &st, to, &progress);
 }
 
 /* ---- a tree ---- */
@@ -200,14 +222,42 @@ static int copy_any(const Copying *c, const Place *from, const Place *to, unsign
         return S_ISDIR(st.st_mode) ? copy_directory(c, from, to, depth) : copy_file(c, from, to);
 }
 
-/* Is to the same as from, or in it? By name: for a person's slip, not for an attacker's trick. */
-static bool is_inside(const Place *from, const Place *to) {
-        size_t n = strlen(from->path);
+/* The directory that path is, or would be made in. The caller's. */
+static char *directory_of(const Copying *c, const Place *p) {
+        size_t n = strlen(p->path);
 
-        while (n > 0 && from->path[n - 1] == '/')
+        if (is_directory(c, p))
+                return strdup(p->path);
+        while (n > 1 && p->path[n - 1] == '/')
                 n--;
-        return from->board == to->board && strncmp(from->path, to->path, n) == 0 &&
-               (to->path[n] == '/' || to->path[n] == '\0');
+        while (n > 0 && p->path[n - 1] != '/')
+                n--;
+        return n > 0 ? strndup(p->path, n) : strdup(p->board ? "/" : ".");
+}
+
+/* Is to the directory from, or somewhere in it? By what the directories are, not by their names: the
+ * board's files may be reached here too. */
+static bool is_inside(const Copying *c, const Place *from, const Place *to) {
+        _cleanup_free_ char *path = directory_of(c, to);
+        struct stat source, st, before = {};
+
+        if (place_stat(c, from, &source) < 0 || !S_ISDIR(source.st_mode))
+                return false;
+        for (unsigned i = 0; path && i < DEPTH_MAX; i++) {
+                char *parent;
+
+                if (place_stat(c, &(Place) { .board = to->board, .path = path }, &st) < 0)
+                        return false;
+                if (same_file(&st, &source))
+                        return true;
+                if (i > 0 && same_file(&st, &before))
+                        return false; /* the root */
+                before = st;
+                parent = path_below(path, "..");
+                free(path);
+                path = parent;
+        }
+        return false;
 }
 
 /* Into a directory, or as the name that is given. */
@@ -227,7 +277,7 @@ static int copy_argument(const Copying *c, const Place *from, const Place *to) {
                         return explain("copy", from, -ENOMEM);
                 target.path = inside;
         }
-        if (is_inside(from, &target) && !is_stream(from)) {
+        if (!is_stream(from) && !is_stream(&target) && is_inside(c, from, &target)) {
                 complain("%s%s cannot be copied into itself.", from->board ? ":" : "", from->path);
                 return CTL_EXIT_USAGE;
         }

@@ -85,7 +85,7 @@ def test_changing_files_while_the_program_hangs(hung, tmp_path):
 
 
 def test_trees(boards, tmp_path):
-    b = boards()
+    b = boards({"boot.py": ""})  # a flash that is not new: nothing is put there at boot
     for name in ("app/__init__.py", "app/sub/deep.py", "app/sub/data.bin"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,12 +93,27 @@ def test_trees(boards, tmp_path):
     assert "directories: -r" in ctl(b, "cp", str(tmp_path / "app"), ":", code=FAILURE)
     ctl(b, "cp", "-r", str(tmp_path / "app"), ":")
     ctl(b, "cp", "-r", str(tmp_path / "app"), ":")  # over what is there
-    assert ctl(b, "tree").decode() == "app/\n  __init__.py\n  sub/\n    data.bin\n    deep.py\n"
+    assert ctl(b, "tree").decode() == "app/\n  __init__.py\n  sub/\n    data.bin\n    deep.py\nboot.py\n"
     ctl(b, "cp", "-r", ":app", ":copy")
     ctl(b, "cp", "-r", ":", str(tmp_path / "backup"))
     assert (tmp_path / "backup/copy/sub/deep.py").read_text() == "app/sub/deep.py"
     assert "into itself" in ctl(b, "cp", "-r", ":app", ":app/sub", code=USAGE)
-    assert names(b, ":app/sub") == ["data.bin", "deep.py"]
+    before = ctl(b, "tree")
+    for source, target in ((":/app", ":app/sub"), (":./app", ":app/new"), (":", ":backup"), (":", ":app"),
+                           (":", str(b.flash)), (":app", str(b.flash / "app/sub")),
+                           (str(b.flash / "app"), ":app/sub")):
+        assert "into itself" in ctl(b, "cp", "-r", source, target, code=USAGE), (source, target)
+    assert ctl(b, "tree") == before
+
+
+def test_a_file_is_not_copied_onto_itself(boards):
+    b = boards({"main.py": "print('kept')\n"})
+    for target in (str(b.flash), str(b.flash / "main.py")):
+        assert "the very file" in ctl(b, "cp", ":main.py", target, code=FAILURE)
+        assert b.read("main.py") == "print('kept')\n"
+    ctl(b, "cp", str(b.flash / "main.py"), ":main.py")
+    ctl(b, "cp", ":main.py", ":main.py")
+    assert b.read("main.py") == "print('kept')\n"
 
 
 def test_streams(boards):

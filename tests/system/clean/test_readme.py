@@ -24,6 +24,7 @@ exec chroot "$2/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_AL
 DEMO = CLONE + """
 setsid make run </dev/null >/tmp/run.log 2>&1 &
 demo=$!
+trap 'kill -TERM -- -$demo; wait $demo || :; cat /tmp/run.log' EXIT
 for i in $(seq 3000); do
         grep -q 'here is the REPL' /tmp/run.log && break
         kill -0 $demo 2>/dev/null || { cat /tmp/run.log; exit 1; }
@@ -34,10 +35,8 @@ build/src/ctl/mpyctl status
 build/src/ctl/mpyctl history
 PYTHONPATH=$(echo subprojects/micropython-*/tools/mpremote) python3 -m mpremote \\
         connect build/demo/run/repl eval '6*7'
-ps -o user= -C mpyd-board
-kill -TERM -- -$demo
-wait $demo || :
-cat /tmp/run.log
+pid=$(build/src/ctl/mpyctl --json status | python3 -c 'import json, sys; print(json.load(sys.stdin)["board_pid"])')
+grep ^Uid /proc/$pid/status
 """
 TEST = CLONE + "make test 2>&1 | tail -n 60"
 
@@ -72,7 +71,7 @@ def newcomer(request, scratch):
 def test_make_run_boots_the_demo(newcomer):
     shown = newcomer(DEMO)
     for line in ("attempt 1", "OSError: sensor does not answer", "HARD_RESET: machine.reset() from main.py",
-                 "attempt 2", "here is the REPL", "\n42\n", "\nnobody\n", "idle at the REPL"):
+                 "attempt 2", "here is the REPL", "\n42\n", "\nUid:\t65534\t65534\t65534\t65534\n", "idle at the REPL"):
         assert line in shown, shown[-6000:]
 
 
