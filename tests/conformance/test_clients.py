@@ -8,7 +8,9 @@ import pty
 import queue
 import subprocess
 import sys
+import termios
 import threading
+import time
 
 import pytest
 
@@ -26,6 +28,14 @@ def mpremote_environ(board):
             "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(board.dir), "TERM": "xterm"}
 
 
+def wait_raw(terminal):
+    """Until its program reads it key by key; what is typed before that is lost."""
+    deadline = time.monotonic() + scaled(20)
+    while termios.tcgetattr(terminal)[3] & termios.ICANON:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @item("M8")
 def test_M08_implicit_repl_sends_nothing(board):
     """mpremote on a terminal: it attaches as things are, and leaves them so."""
@@ -38,6 +48,7 @@ def test_M08_implicit_repl_sends_nothing(board):
     os.close(child)
     with Repl(main) as terminal:
         terminal.read_until(b"Use Ctrl-] or Ctrl-x to exit this shell")
+        wait_raw(main)
         terminal.write(b"kept + 1\r")
         terminal.read_until(b"4712\r\n>>> ")
         terminal.write(b"\x1d")
