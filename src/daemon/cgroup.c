@@ -91,8 +91,12 @@ static void set_limit(const Cgroup *c, const char *file, uint64_t value) {
 }
 
 void cgroup_set_limits(Cgroup *c, uint64_t memory_max, unsigned tasks_max) {
-        if (c && c->has_memory)
+        if (c && c->has_memory) {
                 set_limit(c, "memory.max", memory_max);
+                /* All of it: a leak must not grind the SD card as swap first. */
+                if (faccessat(c->board_dir, "memory.swap.max", F_OK, 0) == 0)
+                        set_limit(c, "memory.swap.max", memory_max == UINT64_MAX ? UINT64_MAX : 0);
+        }
         if (c && c->has_pids)
                 set_limit(c, "pids.max", tasks_max);
 }

@@ -12,6 +12,7 @@
 #include "util/log.h"
 
 #define MARK_TIMEOUT_USEC (500 * USEC_PER_MSEC) /* as a board waits at the door for its record */
+#define LAST_MARK_TIMEOUT_USEC (2 * USEC_PER_SEC) /* at a stop, when disks are busiest: as the history */
 
 static void write_mark(Supervisor *s, uint64_t timeout_usec) {
         int r = s->state_dir_fd < 0 ? -EBADF
@@ -61,7 +62,7 @@ int supervisor_host_begin(Supervisor *s) {
 
 void supervisor_host_ended(Supervisor *s) {
         s->host_mark.state = HOST_MARK_STOPPED;
-        write_mark(s, MARK_TIMEOUT_USEC);
+        write_mark(s, LAST_MARK_TIMEOUT_USEC);
 }
 
 static void rearm_power(int fd) {

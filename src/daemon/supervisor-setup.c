@@ -27,7 +27,7 @@
 #define BOARD_LOG_PER_SEC 5u
 #define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 #define LASTED_USEC (60 * USEC_PER_SEC)    /* a run that lived so long did not fail at its start */
-#define STOP_MARGIN_USEC (2 * USEC_PER_SEC)
+#define STOP_MARGIN_USEC (4 * USEC_PER_SEC) /* the host's mark, and the rest */
 /* Names of what the service manager keeps. */
 #define STORED_RETAINED "retained"
 #define STORED_CONSOLE "console"
@@ -52,8 +52,7 @@ static int load_config(Supervisor *s, Config *ret) {
         int r = config_load(s->options.config_path, s->options.config_required, ret);
 
         if (r < 0)
-                return journal_log_errno(JOURNAL_DAEMON_REFUSED, r, "Failed to read %s: %m",
-                                         s->options.config_path);
+                return r;
         log_set_max_level(ret->log.level);
         log_set_script_limit(ret->log.script_burst, ret->log.script_interval_usec,
                              journal_event_constant_fields(JOURNAL_OUTPUT_SUPPRESSED));
@@ -92,7 +91,8 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
 
         r = load_config(s, &fresh);
         if (r < 0)
-                return r;
+                return journal_log_errno(JOURNAL_CONFIG_PROBLEM, r, "Failed to read %s, what was in force "
+                                                                    "stays: %m", s->options.config_path);
         for (size_t i = 0; note && i < fresh.n_warnings; i++)
                 note(data, fresh.warnings[i]);
         tell_pending(&s->config, &fresh, note, data);
@@ -368,7 +368,8 @@ static int start(Supervisor *s) {
                 return log_error_errno(r, "Failed to speak with the service manager: %m");
         r = load_config(s, &s->config);
         if (r < 0)
-                return r;
+                return journal_log_errno(JOURNAL_DAEMON_REFUSED, r, "Failed to read %s: %m",
+                                         s->options.config_path);
         arrange_cgroups(s);
         r = take_directories(s);
         if (r < 0)

@@ -15,6 +15,9 @@
 #define RETRY_MIN_USEC USEC_PER_SEC
 #define RETRY_MAX_USEC USEC_PER_MINUTE
 #define QUEUED_MAX 1024u /* messages for a bus that does not read */
+/* RequestName's answers (D-Bus specification). */
+#define NAME_PRIMARY_OWNER 1u
+#define NAME_ALREADY_OWNER 4u
 #define LOGIN_SERVICE "org.freedesktop.login1"
 #define LOGIN_PATH "/org/freedesktop/login1"
 #define LOGIN_INTERFACE "org.freedesktop.login1.Manager"
@@ -26,6 +29,7 @@ struct SystemBus {
         sd_bus *bus;             /* NULL: waits for the next try */
         sd_event_source *retry;
         uint64_t retry_usec;
+        bool refused;            /* the name was, and that has been told */
         bool lost;               /* to be dropped by the retry, not from within a callback of the bus */
 };
 
@@ -64,11 +68,20 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
 static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         SystemBus *b = userdata;
 
-        if (sd_bus_message_is_method_error(m, NULL)) {
-                log_info("The system bus does not give us the name " CONTROL_SERVICE " (%s); mpyctl is not "
-                         "concerned.", sd_bus_message_get_error(m)->message);
+        uint32_t answer = 0;
+
+        if (!sd_bus_message_is_method_error(m, NULL))
+                (void) sd_bus_message_read(m, "u", &answer);
+        if (answer != NAME_PRIMARY_OWNER && answer != NAME_ALREADY_OWNER) {
+                log_full(b->refused ? LOG_DEBUG : LOG_INFO, 0, NULL,
+                         "The system bus does not give us the name " CONTROL_SERVICE " (%s), trying again "
+                         "from time to time; mpyctl is not concerned.",
+                         answer == 0 ? sd_bus_message_get_error(m)->message ?: "?" : "another has it");
+                b->refused = true;
+                try_later(b);
                 return 0;
         }
+        b->refused = false;
         b->retry_usec = RETRY_MIN_USEC;
         log_debug("On the system bus as " CONTROL_SERVICE ".");
         return 0;

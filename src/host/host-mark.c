@@ -69,6 +69,7 @@ typedef struct Job {
         bool done;
         int result;
         int dir_fd;
+        uint64_t number; /* grows from mark to mark */
         char text[HOST_MARK_TEXT_MAX];
 } Job;
 
@@ -86,9 +87,28 @@ static void job_unref(Job *j) {
         free(j);
 }
 
+/* One at a time, and never an older one over a newer: a disk may keep a thread waiting for longer than its
+ * successor. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t last_number;         /* asked for; of the caller's thread only */
+static uint64_t last_number_written; /* under writing */
+
+static int job_write(const Job *j) {
+        int r = 0;
+
+        pthread_mutex_lock(&writing);
+        if (j->number > last_number_written) {
+                r = write_file_atomic(j->dir_fd, MARK, j->text, strlen(j->text), 0644);
+                if (r >= 0)
+                        last_number_written = j->number;
+        }
+        pthread_mutex_unlock(&writing);
+        return r;
+}
+
 static void *job_run(void *arg) {
         Job *j = arg;
-        int r = write_file_atomic(j->dir_fd, MARK, j->text, strlen(j->text), 0644);
+        int r = job_write(j);
 
         pthread_mutex_lock(&j->lock);
         j->result = r;
@@ -140,6 +160,7 @@ int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
         if (!j)
                 return -ENOMEM;
         host_mark_format(m, j->text);
+        j->number = ++last_number;
         r = j->dir_fd < 0 ? -errno : -pthread_create(&thread, NULL, job_run, j);
         if (r < 0) {
                 job_unref(j);

@@ -19,7 +19,8 @@ static int root_fd = -EBADF;
 
 static const char *const files[] = {
         "s/cgroup.subtree_control", "s/supervisor/cgroup.procs", "s/board/cgroup.procs",
-        "s/board/memory.max", "s/board/memory.events", "s/board/pids.max", "s/board/cgroup.kill",
+        "s/board/memory.max", "s/board/memory.swap.max", "s/board/memory.events",
+        "s/board/pids.max", "s/board/cgroup.kill",
 };
 
 static int begin(void **state) {
@@ -68,6 +69,7 @@ static void test_arranges(void **state) {
         assert_file("s/supervisor/cgroup.procs", "0"); /* the writer itself */
         cgroup_set_limits(c, 1048576, 64);
         assert_file("s/board/memory.max", "1048576");
+        assert_file("s/board/memory.swap.max", "0");
         assert_file("s/board/pids.max", "64");
         assert_int_equal(write(cgroup_board_procs(c), "0", 1), 1);
         assert_file("s/board/cgroup.procs", "0");

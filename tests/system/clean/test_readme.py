@@ -7,7 +7,7 @@ from machines.host import SOURCE, in_own_mounts, run, timeout
 
 RECIPE = 1
 # A clone, as a newcomer makes it; the tree's own uncommitted changes are not in it.
-CLONE = "git -c safe.directory='*' clone -q /source /root/mpyd && cd /root/mpyd && "
+CLONE = "git -c safe.directory='*' clone -q /source /root/mpyd\ncd /root/mpyd\n"
 # The root is never changed: what is written goes to a directory that is gone afterwards. The network is
 # the host's, and its DNS.
 ENTER = """
