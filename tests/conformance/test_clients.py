@@ -195,7 +195,7 @@ def test_M43_pyboard(board, tmp_path):
             ["/usr/bin/python3", str(micropython_dir() / "tools/pyboard.py"), "--device",
              str(board.repl_path()), *map(str, arguments)], capture_output=True, text=True,
             timeout=scaled(60), stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
 
     assert run("-c", "print(6 * 7)").stdout == "42\n"
     script = tmp_path / "script.py"

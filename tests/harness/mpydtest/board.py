@@ -332,7 +332,8 @@ class Board:
             ["/usr/bin/python3", "-m", "mpremote", "connect", str(self.repl_path()), *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(timeout),
             env={**os.environ, "PYTHONPATH": str(tool), "PYTHONDONTWRITEBYTECODE": "1",
-                 "HOME": str(self.dir), **(environ or {})})
+                 # else its own words and the board's come in an order of their own
+                 "PYTHONUNBUFFERED": "1", "HOME": str(self.dir), **(environ or {})})
         assert not check or done.returncode == 0, (arguments, done, self.log[-2000:])
         return done
 

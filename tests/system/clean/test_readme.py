@@ -5,7 +5,7 @@ import pytest
 from machines import archive, roots, store
 from machines.host import SOURCE, in_own_mounts, run, timeout
 
-RECIPE = 1
+RECIPE = 2
 # A clone, as a newcomer makes it; the tree's own uncommitted changes are not in it.
 CLONE = "git -c safe.directory='*' clone -q /source /root/mpyd\ncd /root/mpyd\n"
 # The root is never changed: what is written goes to a directory that is gone afterwards. The network is
@@ -15,7 +15,7 @@ mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/
 mount --bind "$3" "$2/root/source"
 mount -t proc proc "$2/root/proc"
 mount --rbind --make-rslave /dev "$2/root/dev"
-mount -t sysfs -o ro sysfs "$2/root/sys"
+mount --rbind --make-rslave /sys "$2/root/sys"
 mount -t tmpfs tmpfs "$2/root/run"
 mount -t tmpfs tmpfs "$2/root/tmp"
 cp /etc/resolv.conf "$2/root/etc/" 2>/dev/null || :
@@ -53,6 +53,7 @@ def newcomer(request, scratch):
             ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
              f"--aptopt={options}", "--include=git,make", suite, part / "root", source], 1200))
         (part / "root/source").mkdir()
+        (part / "root/etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")  # as an installer does
 
     root = store.provide(f"clean-{suite}", (RECIPE, suite), make) / "root"
 
