@@ -92,7 +92,7 @@ const Verb verb_reset = {
         .help = "Resets the board and waits until the next one runs.\n\n"
                 "Options:\n"
                 "  --hard       as the reset button does: the program is gone at once (default)\n"
-                "  --soft       as Ctrl-D at the prompt: finalisers run, pins stay as they are\n"
+                "  --soft       as Ctrl-D at the prompt: finalisers run, the REPL stays in its mode\n"
                 "  --no-wait    return when the reset is accepted\n\n"
                 "Examples:\n"
                 "  mpyctl reset\n"

@@ -31,8 +31,8 @@ static int backend_reload(void *userdata, ReloadNote note, void *data) {
         return supervisor_reload(userdata, note, data);
 }
 
-/* An upgrade, or an owner who does not want the board to lose its pins: the stop that comes now is told to
- * the next run as a hand-over. A stop that does not come soon is another one. */
+/* An upgrade, or an owner who wants no more than a soft reset: the stop that comes now is told to the next
+ * run as a hand-over. A stop that does not come soon is another one. */
 static int backend_hand_over(void *userdata) {
         Supervisor *s = userdata;
 
