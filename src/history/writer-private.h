@@ -41,6 +41,7 @@ struct Writer {
         unsigned refs;             /* the caller's and the thread's: who goes last frees */
         bool stop, finished;
         bool held;                 /* what is submitted does not wake the thread */
+        bool wanted;               /* there are jobs that do not wait for the end of that */
         JobList queue, answers;
         unsigned n_reports;        /* among the answers since they were taken */
         unsigned n_refused, n_merged;

@@ -287,7 +287,7 @@ static uint64_t next_deadline(const Writer *w) {
 /* Returns when there is work: jobs, a deadline, the end. true: the time has come to write what
  * waits. */
 static bool wait_locked(Writer *w) {
-        while (!w->stop && w->queue.n == 0) {
+        while (!w->stop && !w->wanted) {
                 uint64_t deadline = next_deadline(w), now = now_usec(CLOCK_BOOTTIME), until;
                 struct timespec ts;
 
@@ -316,6 +316,7 @@ static void take_locked(Writer *w, JobList *jobs, bool flush) {
                 if (j->type == JOB_QUERY)
                         break;
         }
+        w->wanted = w->queue.n > 0;
         if (!writes)
                 return;
         (void) memcpy(w->taken, w->counters, w->n_counters * sizeof *w->taken);

@@ -230,8 +230,10 @@ static int submit_locked(Writer *w, Job *j) {
         if (full && merge_locked(w, j))
                 return 0;
         job_list_push(&w->queue, j);
-        if (!w->held || j->type != JOB_RECORD)
+        if (!w->held || j->type != JOB_RECORD) {
+                w->wanted = true;
                 (void) pthread_cond_signal(&w->wake);
+        }
         return 0;
 }
 
@@ -247,8 +249,10 @@ int writer_submit(Writer *w, Job *j) {
 void writer_hold(Writer *w, bool hold) {
         (void) pthread_mutex_lock(&w->mutex);
         w->held = hold;
-        if (!hold && w->queue.n > 0)
+        if (!hold && w->queue.n > 0) {
+                w->wanted = true;
                 (void) pthread_cond_signal(&w->wake);
+        }
         (void) pthread_mutex_unlock(&w->mutex);
 }
 

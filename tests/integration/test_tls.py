@@ -22,10 +22,11 @@ def pki(tmp_path_factory):
     """A CA, a certificate of its for board.test, and one that it did not sign."""
     d = tmp_path_factory.mktemp("pki")
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
-    openssl("req", "-x509", *ec, "-keyout", d / "ca.key", "-out", d / "ca.pem", "-subj", "/CN=Test CA")
+    openssl("req", "-x509", *ec, "-keyout", d / "ca.key", "-out", d / "ca.pem", "-subj", "/CN=Test CA",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 insists
     openssl("req", *ec[:-2], "-keyout", d / "key.pem", "-out", d / "csr.pem", "-subj",
             "/CN=board.test")
-    (d / "ext").write_text("subjectAltName=DNS:board.test\n")
+    (d / "ext").write_text("subjectAltName=DNS:board.test\nauthorityKeyIdentifier=keyid\n")
     openssl("x509", "-req", "-in", d / "csr.pem", "-CA", d / "ca.pem", "-CAkey", d / "ca.key",
             "-CAcreateserial", "-days", 30, "-extfile", d / "ext", "-out", d / "cert.pem")
     openssl("req", "-x509", *ec, "-keyout", d / "other.key", "-out", d / "other.pem", "-subj",
