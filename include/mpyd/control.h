@@ -34,6 +34,7 @@
 
 #define CONTROL_SOCKET "control"      /* in the run directory */
 #define CONTROL_REPL_LINK "repl"      /* in the run directory: stable name of the pty */
+#define CONTROL_STATE_LINK "state"   /* in the run directory: the state directory, also after mpyd has ended */
 #define CONTROL_DEFAULT_RUN_DIR "/run/mpyd"
 #define CONTROL_DEFAULT_STATE_DIR "/var/lib/mpyd"
 #define CONTROL_HISTORY_FILE "history.db" /* in the state directory */

@@ -61,6 +61,7 @@ static int finish(int code) {
 
 int ctl_main(int argc, char *argv[], const Verb *const verbs[]) {
         Ctl c = {};
+        _cleanup_free_ char *linked = NULL;
         const char *run_dir, *state_dir;
         const Verb *verb;
         Invocation in;
@@ -89,6 +90,13 @@ int ctl_main(int argc, char *argv[], const Verb *const verbs[]) {
         if (!c.run_dir)
                 c.run_dir = from_environment("MPYD_RUN_DIR", CONTROL_DEFAULT_RUN_DIR);
         if (!c.state_dir)
-                c.state_dir = from_environment("MPYD_STATE_DIR", CONTROL_DEFAULT_STATE_DIR);
+                c.state_dir = from_environment("MPYD_STATE_DIR", NULL);
+        if (!c.state_dir && streq(c.run_dir, CONTROL_DEFAULT_RUN_DIR))
+                c.state_dir = CONTROL_DEFAULT_STATE_DIR;
+        if (!c.state_dir) { /* another board's, not the installed one's */
+                if (asprintf(&linked, "%s/" CONTROL_STATE_LINK, c.run_dir) < 0)
+                        return CTL_EXIT_FAILURE;
+                c.state_dir = linked;
+        }
         return finish(verb->run(&c, &in));
 }

@@ -15,7 +15,12 @@ enum { OPTION_SOFT = 0x100, OPTION_HARD, OPTION_NO_WAIT };
 #define POLL_USEC (20 * USEC_PER_MSEC)
 
 /* Until another board than the one of `before` has run its first line. */
-static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, const char *kind) {
+static uint64_t count_resets(const json_t *p) {
+        return property_u64(p, "soft_resets") + property_u64(p, "hard_resets");
+}
+
+static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t resets,
+                          const char *kind) {
         uint64_t end = now_usec(CLOCK_MONOTONIC) + WAIT_USEC;
 
         for (;;) {
@@ -33,6 +38,11 @@ static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, const char
                     !streq(property_string(p, "state"), "powering-on")) {
                         printf("The board was reset (%s): %s.\n", kind,
                                property_string(p, "reset_cause"));
+                        json_decref(p);
+                        return CTL_EXIT_OK;
+                }
+                if (count_resets(p) > resets && streq(property_string(p, "state"), "deep-sleep")) {
+                        printf("The board was reset (%s), and its program is in deep sleep.\n", kind);
                         json_decref(p);
                         return CTL_EXIT_OK;
                 }
@@ -55,7 +65,7 @@ static int reset_run(const Ctl *c, const Invocation *in) {
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         const char *kind = invocation_has(in, OPTION_SOFT) ? "soft" : "hard";
         json_t *p = NULL;
-        uint64_t before;
+        uint64_t before, resets;
         int r;
 
         if (invocation_has(in, OPTION_SOFT) && invocation_has(in, OPTION_HARD)) {
@@ -69,13 +79,14 @@ static int reset_run(const Ctl *c, const Invocation *in) {
         if (r < 0)
                 return bus_explain(c, r, &e, "read the board's state");
         before = property_u64(p, "board_started_boottime");
+        resets = count_resets(p);
         json_decref(p);
         r = bus_call(bus, "Reset", &e, NULL, "s", kind);
         if (r < 0)
                 return bus_explain(c, r, &e, "reset the board");
         if (invocation_has(in, OPTION_NO_WAIT))
                 return CTL_EXIT_OK;
-        return wait_new_board(c, bus, before, kind);
+        return wait_new_board(c, bus, before, resets, kind);
 }
 
 static const struct option options[] = {

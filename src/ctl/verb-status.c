@@ -225,7 +225,7 @@ static void print_config_warnings(const json_t *p) {
                 print_field(i == 0 ? "Config" : "", STYLE_YELLOW, s ? s : "");
         }
         if (n > 0)
-                print_next_step("correct it, then: systemctl restart mpyd");
+                print_next_step("correct it, then: mpyctl reload");
 }
 
 static void print_totals(const HistoryTotals *t) {

@@ -147,6 +147,16 @@ static gid_t admin_group(void) {
         return gr ? gr->gr_gid : (gid_t) -1;
 }
 
+/* Who knows the run directory only finds the files and the history that belong to it. */
+static void link_state(const Supervisor *s) {
+        _cleanup_free_ char *path = realpath(s->options.state_dir, NULL);
+
+        (void) unlinkat(s->run_dir_fd, CONTROL_STATE_LINK, 0);
+        if (!path || symlinkat(path, s->run_dir_fd, CONTROL_STATE_LINK) < 0)
+                log_debug("Failed to make the link %s/" CONTROL_STATE_LINK ", ignoring: %s",
+                          s->options.run_dir, strerrordesc_np(errno) ?: "?");
+}
+
 static int take_directories(Supervisor *s) {
         _cleanup_free_ char *lock = NULL;
         int r;
@@ -176,6 +186,7 @@ static int take_directories(Supervisor *s) {
                 return journal_log_errno(JOURNAL_DAEMON_REFUSED, errno,
                                          "Another mpyd uses %s; stop it first.",
                                          s->options.state_dir);
+        link_state(s);
         return 0;
 }
 

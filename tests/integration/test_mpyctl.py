@@ -519,3 +519,31 @@ def test_other_host_by_ssh(tmp_path):
     p = subprocess.run([mpyctl_program(), "-H", "-oProxyCommand=x", "status"], env=env,
                        capture_output=True)
     assert p.returncode == USAGE
+
+
+def test_reset_of_a_program_that_sleeps_at_once(boards):
+    b = boards({"main.py": "import machine\nmachine.deepsleep(60000)\n"})
+    b.wait_state("deep-sleep")
+    assert "in deep sleep" in b.ctl("reset").stdout
+    assert b.get("HardResets") == 2
+
+
+def test_run_directory_leads_to_its_own_state(boards):
+    """A board that is not the installed one: its files and history are found by its run directory, and
+    without it nobody else's are."""
+    b = boards({"main.py": "print('mine')\n"})
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("MPYD_")}
+
+    def ctl(*arguments):
+        return subprocess.run([str(mpyctl_program()), "--run-dir", str(b.run_dir), *arguments],
+                              capture_output=True, text=True, env=environ)
+
+    b.wait_history(lambda rows: rows)
+    assert b.stop() == 0
+    assert ctl("cat", ":main.py").stdout == "print('mine')\n"
+    assert "power-on" in ctl("history").stdout
+    (b.run_dir / "state").unlink()
+    for arguments in (["cat", ":main.py"], ["history"], ["cp", "/etc/hostname", ":main.py"]):
+        refused = ctl(*arguments)
+        assert refused.returncode == 3 and str(b.run_dir) in refused.stderr, (arguments, refused)
+    assert b.read("main.py") == "print('mine')\n"

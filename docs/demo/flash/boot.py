@@ -6,7 +6,7 @@ CAUSES = {
     machine.HARD_RESET: "somebody or something reset the board",
     machine.WDT_RESET: "the watchdog bit",
     machine.DEEPSLEEP_RESET: "it woke from deep sleep",
-    machine.SOFT_RESET: "a soft reset",
+    machine.SOFT_RESET: "of a soft reset",
 }
 why = CAUSES.get(machine.reset_cause(), "unknown")
-print("boot.py: this boot is because", why)
+print("this boot is because", why)
