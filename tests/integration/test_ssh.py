@@ -158,7 +158,7 @@ def test_repl_on_a_terminal(ctl, host):
                     break
         assert text in seen, seen
 
-    read_until(b"Ctrl-]")
+    read_until(b"Enter shows the prompt")  # from here on it is read key by key
     os.write(fd, b"\r6 * 7\r")
     read_until(b"\r\n42\r\n>>> ")
     os.write(fd, b"while True: pass\r\r\r")

@@ -476,10 +476,14 @@ static void stream_all(Stream *a, Stream *b) {
         uint64_t until = now_usec(CLOCK_MONOTONIC) + PATIENCE_USEC;
 
         while (a->n_out < a->size || (b && b->n_out < b->size)) {
+                size_t before = a->n_out + (b ? b->n_out : 0);
+
                 stream_step(a);
                 if (b)
                         stream_step(b);
                 (void) turn(200);
+                if (a->n_out + (b ? b->n_out : 0) > before)
+                        until = now_usec(CLOCK_MONOTONIC) + PATIENCE_USEC;
                 if (now_usec(CLOCK_MONOTONIC) > until)
                         fail_msg("%zu of %zu bytes arrived", a->n_out, a->size);
         }
