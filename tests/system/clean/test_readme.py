@@ -24,7 +24,7 @@ exec chroot "$2/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_AL
 DEMO = CLONE + """
 setsid make run </dev/null >/tmp/run.log 2>&1 &
 demo=$!
-trap 'kill -s TERM -$demo; wait $demo || :; cat /tmp/run.log' EXIT
+trap 'python3 -c "import os; os.killpg($demo, 15)"; wait $demo || :; cat /tmp/run.log' EXIT
 for i in $(seq 3000); do
         grep -q 'here is the REPL' /tmp/run.log && break
         kill -0 $demo 2>/dev/null || { cat /tmp/run.log; exit 1; }
