@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import pty
+import pwd
 import re
 import select
 import shutil
@@ -90,6 +91,16 @@ class Stream:
             os.set_blocking(self.fd, True)
 
 
+def board_user():
+    """A user that exists, as on a machine with the package. Where there is no user mpyd the C library
+    loads a further service that might know him, and what is measured carries that with it."""
+    try:
+        pwd.getpwnam("mpyd")
+    except KeyError:
+        return "nobody"
+    return "mpyd"
+
+
 class Board:
     """mpyd in the foreground on a flash directory of its own, the benchmark being its REPL's user.
     Not mpydtest's: the state is on the disk that is measured, and the log goes to memory, neither
@@ -125,7 +136,7 @@ class Board:
             for program in (env.board, env.exec_stamp):
                 shutil.copy(program, self.run)
             board = self.run / env.exec_stamp.name
-        settings = {"reset": {"rate": "unlimited"}, **config}
+        settings = {"reset": {"rate": "unlimited"}, "board": {"user": board_user()}, **config}
         conf = self.dir / "mpyd.conf"
         conf.write_text("".join(
             f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())
