@@ -36,7 +36,7 @@ enum {
 #define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 2u
+#define LINK_VERSION 3u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -128,8 +128,7 @@ typedef struct LinkData { /* LINK_UNREAD_INPUT, LINK_LOG */
 enum {
         LINK_BOOT_RAW_REPL = 1 << 0,   /* start in the raw REPL: main.py is skipped (S52) */
         LINK_BOOT_SKIP_MAIN = 1 << 1,  /* do not run main.py this once */
-        LINK_BOOT_SAFE_MODE = 1 << 2,  /* neither boot.py nor main.py (S63) */
-        LINK_BOOT_FLAGS_ALL = (1 << 3) - 1,
+        LINK_BOOT_FLAGS_ALL = (1 << 2) - 1,
 };
 
 typedef struct LinkBoot {
@@ -138,6 +137,7 @@ typedef struct LinkBoot {
         RunReason run_reason;
         ResetKind kind;       /* SOFT: the board prints nothing of its own before _boot.py */
         uint32_t flags;
+        SafeModeReason safe_mode; /* not NONE: neither boot.py nor main.py runs (S63) */
         uint64_t heap_size;   /* bytes at start */
         uint64_t heap_max;    /* bytes it may grow to; >= heap_size */
         uint8_t unique_id[LINK_UNIQUE_ID_SIZE]; /* machine.unique_id() */

@@ -7,6 +7,7 @@
  * Interface org.mpyd1.Board at /org/mpyd1:
  *
  *   Reset(s kind)                       "soft" or "hard" → ()         cause RESET_PIN for hard
+ *   SafeMode(b enter)                   → ()                          into safe mode, or out of it, by a hard reset
  *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
  *   Reload()                            → (as)                        reads mpyd.conf again; what is wrong in it, and
  *                                       what waits for a reset or a restart, a line each
@@ -47,6 +48,7 @@
 
 /* sd-bus error names */
 #define CONTROL_ERROR_CONSOLE_BUSY "org.mpyd1.Error.ConsoleBusy" /* message names the holder */
+#define CONTROL_ERROR_SAFE_MODE "org.mpyd1.Error.SafeMode"       /* it is so already, or a flag holds it */
 #define CONTROL_ERROR_NO_BOARD "org.mpyd1.Error.NoBoard"         /* no VM runs just now */
 
 /* Properties: name, D-Bus type, meaning. Times are microseconds; *At is the wall clock, *Boottime is
@@ -78,6 +80,10 @@
         X(Watchdog2Timeout, "t", "of microcontroller.watchdog, 0 when it is not armed")             \
         X(Watchdog2FedBefore, "t", "how long ago microcontroller.watchdog was armed or fed")        \
         X(StalledBoottime, "t", "since when the VM neither runs nor waits, CLOCK_BOOTTIME; 0: it does") \
+        X(SafeMode, "s", "why the board is in safe mode, supervisor.SafeModeReason by name; empty: it is not") \
+        X(SafeModeText, "s", "the same as a sentence")                                              \
+        X(SafeModeRetryBoottime, "t", "when the program is tried again by itself, CLOCK_BOOTTIME")  \
+        X(Strikes, "t", "abnormal ends since the last stable time")                                 \
         X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
         X(HistoryState, "s", "ok, or why history is not on disk")                                  \

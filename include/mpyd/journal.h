@@ -48,6 +48,12 @@
           "ERRNO")                                                                                  \
         X(BOOT_DELAYED, "boot-delayed", LOG_NOTICE, "2760b5e267a84515b6aab81f8ecdda94",             \
           "MPYD_DELAY_USEC")                                                                        \
+        X(STRIKE, "strike", LOG_NOTICE, "e06d1d09fb044f8ca97fc0847e965fee",                         \
+          "MPYD_STRIKES MPYD_SAFE_MODE MPYD_SAFE_MODE_DOOR")                                        \
+        X(SAFE_MODE, "safe-mode", LOG_WARNING, "0f05022549c44ab788b7013bad4fad10",                  \
+          "MPYD_SAFE_MODE MPYD_SAFE_MODE_DOOR MPYD_STRIKES")                                        \
+        X(SAFE_MODE_LEFT, "safe-mode-left", LOG_NOTICE, "abeefa733eeb4206b234ba7b2ce4282e",         \
+          "MPYD_SAFE_MODE MPYD_SAFE_MODE_DOOR MPYD_STRIKES")                                        \
         X(UNDER_VOLTAGE, "under-voltage", LOG_WARNING, "3e07a3b2dbce4adca1bf4a030ce2d944", "")             \
         X(OUTPUT_SUPPRESSED, "output-suppressed", LOG_NOTICE, "4bbdf1b9623f435f9d7e541ad44bbb57",   \
           "MPYD_SCRIPT")                                                                            \

@@ -82,6 +82,44 @@ typedef enum WatchdogId {
         WATCHDOG_ID_INVALID = -EINVAL,
 } WatchdogId;
 
+/* supervisor.runtime.safe_mode_reason, SPEC 4.18. The last one is ours: a program that ends with an
+ * uncaught exception again and again. */
+typedef enum SafeModeReason {
+        SAFE_MODE_NONE = 0,
+        SAFE_MODE_BROWNOUT,
+        SAFE_MODE_FLASH_WRITE_FAIL,
+        SAFE_MODE_GC_ALLOC_OUTSIDE_VM,
+        SAFE_MODE_HARD_FAULT,
+        SAFE_MODE_INTERRUPT_ERROR,
+        SAFE_MODE_MANUAL,
+        SAFE_MODE_NLR_JUMP_FAIL,
+        SAFE_MODE_NO_CIRCUITPY,
+        SAFE_MODE_NO_HEAP,
+        SAFE_MODE_PROGRAMMATIC,
+        SAFE_MODE_SAFEMODE_PY_ERROR,
+        SAFE_MODE_SDK_FATAL_ERROR,
+        SAFE_MODE_STACK_OVERFLOW,
+        SAFE_MODE_USB_BOOT_DEVICE_NOT_INTERFACE_ZERO,
+        SAFE_MODE_USB_TOO_MANY_ENDPOINTS,
+        SAFE_MODE_USB_TOO_MANY_INTERFACE_NAMES,
+        SAFE_MODE_USER,
+        SAFE_MODE_WATCHDOG,
+        SAFE_MODE_EXCEPTION,
+        SAFE_MODE_REASON_MAX,
+        SAFE_MODE_REASON_INVALID = -EINVAL,
+} SafeModeReason;
+
+/* Who opened the door to safe mode: that decides how it ends. */
+typedef enum SafeModeDoor {
+        SAFE_MODE_DOOR_NONE = 0, /* not in it */
+        SAFE_MODE_DOOR_STRIKES,  /* too many abnormal ends: tried again after a while */
+        SAFE_MODE_DOOR_OPERATOR, /* mpyctl safe-mode enter */
+        SAFE_MODE_DOOR_FLAG,     /* a file, or the kernel's command line: as long as it is there */
+        SAFE_MODE_DOOR_BUTTON,
+        SAFE_MODE_DOOR_MAX,
+        SAFE_MODE_DOOR_INVALID = -EINVAL,
+} SafeModeDoor;
+
 /* Each name is what people meet: Python's constant for causes, reasons and run reasons, the file's
  * name for stages, lower case words otherwise. NULL for a number outside of the enum.
  * The way back answers the enum's _INVALID for an unknown name (or NULL). */
@@ -99,3 +137,10 @@ const char *stage_result_to_string(StageResult r);
 StageResult stage_result_from_string(const char *s);
 const char *watchdog_id_to_string(WatchdogId w);
 WatchdogId watchdog_id_from_string(const char *s);
+const char *safe_mode_reason_to_string(SafeModeReason r);
+SafeModeReason safe_mode_reason_from_string(const char *s);
+const char *safe_mode_door_to_string(SafeModeDoor d);
+SafeModeDoor safe_mode_door_from_string(const char *s);
+
+/* What follows “You are in safe mode because:” (SPEC 4.18); NULL for NONE and outside of the enum. */
+const char *safe_mode_reason_text(SafeModeReason r);

@@ -151,10 +151,21 @@ static void repl_run(void *arg) {
         repl_ended = true;
 }
 
+/* SPEC 4.7, C23. A tool that enters the raw REPL reads its answer first, and has no eyes. */
+static void tell_safe_mode(void) {
+        if (board.boot.safe_mode == SAFE_MODE_NONE || pyexec_mode_kind == PYEXEC_MODE_RAW_REPL)
+                return;
+        mp_printf(&mp_plat_print, "Running in safe mode! Not running saved code.\n\n"
+                                  "You are in safe mode because:\n%s\n"
+                                  "Press reset to exit safe mode.\n\n",
+                  safe_mode_reason_text(board.boot.safe_mode));
+}
+
 static void repl_stage(void) {
         StageResult result = STAGE_RESULT_EXIT;
 
         stage_begin(BOARD_STAGE_REPL);
+        tell_safe_mode();
         while (!repl_ended)
                 if (vm_call(repl_run, NULL) == VM_CALL_ABORTED) {
                         result = leave_result();
@@ -183,7 +194,7 @@ void stages_run(void) {
         if (result == STAGE_RESULT_ABORTED || irq_stop_wanted())
                 return; /* any other result is not looked at (SPEC 1.3) */
 
-        if (!(flags & LINK_BOOT_SAFE_MODE)) {
+        if (board.boot.safe_mode == SAFE_MODE_NONE) {
                 result = stage_run(BOARD_STAGE_BOOT, script_run, &boot);
                 if (!life_goes_on(result))
                         return;

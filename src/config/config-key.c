@@ -19,6 +19,7 @@
 static int parse_key_size(const ConfigKey *k, const char *value, void *target);
 static int parse_key_time(const ConfigKey *k, const char *value, void *target);
 static int parse_key_time_or_off(const ConfigKey *k, const char *value, void *target);
+static int parse_key_count_or_off(const ConfigKey *k, const char *value, void *target);
 static int parse_key_count(const ConfigKey *k, const char *value, void *target);
 static int parse_key_rate(const ConfigKey *k, const char *value, void *target);
 static int parse_key_level(const ConfigKey *k, const char *value, void *target);
@@ -69,6 +70,19 @@ static const ConfigKey keys[] = {
         { "watchdog", "stall-after", "off",
           "Reset a board whose VM neither runs Python nor waits for so long; or off.",
           parse_key_time_or_off, FIELD(watchdog.stall_after_usec), USEC_PER_SEC, USEC_PER_DAY },
+
+        { "safe-mode", "strikes", "10",
+          "Boot into safe mode after so many abnormal ends with no stable time between; or off.",
+          parse_key_count_or_off, FIELD(safe_mode.strikes), 1, 1000 },
+        { "safe-mode", "stable-after", "10min",
+          "A board that has run for so long is forgiven all of them.",
+          parse_key_time, FIELD(safe_mode.stable_after_usec), USEC_PER_SEC, 30 * USEC_PER_DAY },
+        { "safe-mode", "retry-min", "1h",
+          "The program is tried again after so long in such a safe mode; it doubles each time.",
+          parse_key_time, FIELD(safe_mode.retry_min_usec), USEC_PER_SEC, 30 * USEC_PER_DAY },
+        { "safe-mode", "retry-max", "24h",
+          "The longest such time.",
+          parse_key_time, FIELD(safe_mode.retry_max_usec), USEC_PER_SEC, 365 * USEC_PER_DAY },
 
         { "history", "max-size", "16M",
           "How large history.db may become; the oldest entries go first.",
@@ -140,6 +154,14 @@ static int parse_key_count(const ConfigKey *k, const char *value, void *target) 
         if (r >= 0)
                 *(unsigned *) target = (unsigned) v;
         return r;
+}
+
+/* 0 for "off". */
+static int parse_key_count_or_off(const ConfigKey *k, const char *value, void *target) {
+        if (!streq(value, "off"))
+                return parse_key_count(k, value, target);
+        *(unsigned *) target = 0;
+        return 0;
 }
 
 /* "N/span" → microseconds from one to the next, 0 for "unlimited". A span without a number is one
@@ -218,6 +240,8 @@ static const char *form_of(const ConfigKey *k) {
                 return "not a time span; write a number with ms, s, min or h, such as ";
         if (k->parse == parse_key_time_or_off)
                 return "neither off nor a time span; write a number with s, min or h, such as 30s";
+        if (k->parse == parse_key_count_or_off)
+                return "neither off nor a number; write digits only, such as ";
         if (k->parse == parse_key_count)
                 return "not a number; write digits only, such as ";
         if (k->parse == parse_key_rate)
@@ -233,7 +257,7 @@ static void explain_range(const ConfigKey *k, char *buf, size_t size) {
         if (k->parse == parse_key_size) {
                 (void) format_size(min, sizeof min, k->min);
                 (void) format_size(max, sizeof max, k->max);
-        } else if (k->parse == parse_key_count) {
+        } else if (k->parse == parse_key_count || k->parse == parse_key_count_or_off) {
                 (void) snprintf(min, sizeof min, "%ju", (uintmax_t) k->min);
                 (void) snprintf(max, sizeof max, "%ju", (uintmax_t) k->max);
         } else {
@@ -244,7 +268,7 @@ static void explain_range(const ConfigKey *k, char *buf, size_t size) {
                 (void) snprintf(buf, size,
                                 "out of range; from one in %s to one in %s, or unlimited", max,
                                 min);
-        else if (k->parse == parse_key_time_or_off)
+        else if (k->parse == parse_key_time_or_off || k->parse == parse_key_count_or_off)
                 (void) snprintf(buf, size, "out of range; write %s to %s, or off", min, max);
         else
                 (void) snprintf(buf, size, "out of range; write %s to %s, such as %s", min, max,

@@ -32,6 +32,12 @@ typedef struct Config {
                 uint64_t stall_after_usec;  /* 0: off */
         } watchdog;
         struct {
+                unsigned strikes;           /* abnormal ends that lead to it, 0: off; 10 */
+                uint64_t stable_after_usec; /* running so long forgives them; 10min */
+                uint64_t retry_min_usec;    /* 1h */
+                uint64_t retry_max_usec;    /* 24h */
+        } safe_mode;
+        struct {
                 uint64_t max_size;          /* bytes; 16M */
                 uint64_t commit_timeout_usec; /* how long a board waits at the door; 500ms */
         } history;

@@ -101,6 +101,7 @@ static bool message_valid(const LinkMessage *m) {
                        run_reason_to_string(m->boot.run_reason) &&
                        reset_kind_to_string(m->boot.kind) &&
                        (m->boot.flags & ~(uint32_t) LINK_BOOT_FLAGS_ALL) == 0 &&
+                       safe_mode_reason_to_string(m->boot.safe_mode) &&
                        m->boot.heap_max >= m->boot.heap_size;
         case LINK_WATCHDOG:
                 return watchdog_valid(&m->watchdog);
@@ -163,7 +164,7 @@ static void encode_boot(const LinkBoot *b, uint8_t *p) {
         put32(p + 8, (uint32_t) b->run_reason);
         put32(p + 12, (uint32_t) b->kind);
         put32(p + 16, b->flags);
-        put32(p + 20, 0);
+        put32(p + 20, (uint32_t) b->safe_mode);
         put64(p + 24, b->heap_size);
         put64(p + 32, b->heap_max);
         memcpy(p + 40, b->unique_id, LINK_UNIQUE_ID_SIZE);
@@ -249,7 +250,7 @@ static int get_enum(const uint8_t *p) {
 /* The decoders of the payloads answer false for a wrong size or a reserved field that is not
  * zero. */
 static bool decode_boot(const uint8_t *p, size_t size, LinkBoot *ret) {
-        if (size != BOOT_SIZE || get32(p + 20) != 0)
+        if (size != BOOT_SIZE)
                 return false;
         *ret = (LinkBoot) {
                 .cause = (ResetCause) get_enum(p),
@@ -257,6 +258,7 @@ static bool decode_boot(const uint8_t *p, size_t size, LinkBoot *ret) {
                 .run_reason = (RunReason) get_enum(p + 8),
                 .kind = (ResetKind) get_enum(p + 12),
                 .flags = get32(p + 16),
+                .safe_mode = (SafeModeReason) get_enum(p + 20),
                 .heap_size = get64(p + 24),
                 .heap_max = get64(p + 32),
         };

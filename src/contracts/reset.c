@@ -62,6 +62,60 @@ static const char *const watchdog_id_names[WATCHDOG_ID_MAX] = {
         [WATCHDOG_MICROCONTROLLER] = "microcontroller.watchdog",
 };
 
+static const char *const safe_mode_reason_names[SAFE_MODE_REASON_MAX] = {
+        [SAFE_MODE_NONE] = "NONE",
+        [SAFE_MODE_BROWNOUT] = "BROWNOUT",
+        [SAFE_MODE_FLASH_WRITE_FAIL] = "FLASH_WRITE_FAIL",
+        [SAFE_MODE_GC_ALLOC_OUTSIDE_VM] = "GC_ALLOC_OUTSIDE_VM",
+        [SAFE_MODE_HARD_FAULT] = "HARD_FAULT",
+        [SAFE_MODE_INTERRUPT_ERROR] = "INTERRUPT_ERROR",
+        [SAFE_MODE_MANUAL] = "MANUAL",
+        [SAFE_MODE_NLR_JUMP_FAIL] = "NLR_JUMP_FAIL",
+        [SAFE_MODE_NO_CIRCUITPY] = "NO_CIRCUITPY",
+        [SAFE_MODE_NO_HEAP] = "NO_HEAP",
+        [SAFE_MODE_PROGRAMMATIC] = "PROGRAMMATIC",
+        [SAFE_MODE_SAFEMODE_PY_ERROR] = "SAFEMODE_PY_ERROR",
+        [SAFE_MODE_SDK_FATAL_ERROR] = "SDK_FATAL_ERROR",
+        [SAFE_MODE_STACK_OVERFLOW] = "STACK_OVERFLOW",
+        [SAFE_MODE_USB_BOOT_DEVICE_NOT_INTERFACE_ZERO] = "USB_BOOT_DEVICE_NOT_INTERFACE_ZERO",
+        [SAFE_MODE_USB_TOO_MANY_ENDPOINTS] = "USB_TOO_MANY_ENDPOINTS",
+        [SAFE_MODE_USB_TOO_MANY_INTERFACE_NAMES] = "USB_TOO_MANY_INTERFACE_NAMES",
+        [SAFE_MODE_USER] = "USER",
+        [SAFE_MODE_WATCHDOG] = "WATCHDOG",
+        [SAFE_MODE_EXCEPTION] = "EXCEPTION",
+};
+
+static const char *const safe_mode_door_names[SAFE_MODE_DOOR_MAX] = {
+        [SAFE_MODE_DOOR_NONE] = "none",
+        [SAFE_MODE_DOOR_STRIKES] = "strikes",
+        [SAFE_MODE_DOOR_OPERATOR] = "operator",
+        [SAFE_MODE_DOOR_FLAG] = "flag",
+        [SAFE_MODE_DOOR_BUTTON] = "button",
+};
+
+/* CircuitPython's words where the cause is its own too. */
+static const char *const safe_mode_reason_texts[SAFE_MODE_REASON_MAX] = {
+        [SAFE_MODE_BROWNOUT] = "Power dipped. Make sure you are providing enough power.",
+        [SAFE_MODE_FLASH_WRITE_FAIL] = "Failed to write internal flash.",
+        [SAFE_MODE_GC_ALLOC_OUTSIDE_VM] = "Heap allocation when VM not running.",
+        [SAFE_MODE_HARD_FAULT] = "Hard fault: memory access or instruction error.",
+        [SAFE_MODE_INTERRUPT_ERROR] = "Interrupt error.",
+        [SAFE_MODE_MANUAL] = "Unknown reason.",
+        [SAFE_MODE_NLR_JUMP_FAIL] = "NLR jump failed. Likely memory corruption.",
+        [SAFE_MODE_NO_CIRCUITPY] = "CIRCUITPY drive could not be found or created.",
+        [SAFE_MODE_NO_HEAP] = "Unable to allocate to the heap.",
+        [SAFE_MODE_PROGRAMMATIC] = "The `microcontroller` module was used to boot into safe mode.",
+        [SAFE_MODE_SAFEMODE_PY_ERROR] = "Error in safemode.py.",
+        [SAFE_MODE_SDK_FATAL_ERROR] = "Third-party firmware fatal error.",
+        [SAFE_MODE_STACK_OVERFLOW] = "Stack overflow. Increase stack size.",
+        [SAFE_MODE_USB_BOOT_DEVICE_NOT_INTERFACE_ZERO] = "Boot device must be first (interface #0).",
+        [SAFE_MODE_USB_TOO_MANY_ENDPOINTS] = "USB devices need more endpoints than are available.",
+        [SAFE_MODE_USB_TOO_MANY_INTERFACE_NAMES] = "USB devices specify too many interface names.",
+        [SAFE_MODE_USER] = "Somebody asked for it.",
+        [SAFE_MODE_WATCHDOG] = "Watchdog timer expired.",
+        [SAFE_MODE_EXCEPTION] = "The program ended with an uncaught exception again and again.",
+};
+
 static const char *name_of(const char *const names[], size_t n, int value) {
         return value >= 0 && (size_t) value < n ? names[value] : NULL;
 }
@@ -88,3 +142,9 @@ DEFINE_NAMES(run_reason, RunReason)
 DEFINE_NAMES(board_stage, BoardStage)
 DEFINE_NAMES(stage_result, StageResult)
 DEFINE_NAMES(watchdog_id, WatchdogId)
+DEFINE_NAMES(safe_mode_reason, SafeModeReason)
+DEFINE_NAMES(safe_mode_door, SafeModeDoor)
+
+const char *safe_mode_reason_text(SafeModeReason r) {
+        return name_of(safe_mode_reason_texts, ELEMENTSOF(safe_mode_reason_texts), (int) r);
+}

@@ -134,21 +134,26 @@ int bus_explain(const Ctl *c, int error, const sd_bus_error *e, const char *doin
         return CTL_EXIT_FAILURE;
 }
 
-int bus_call(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **ret,
-             const char *types, ...) {
+int bus_callv(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **ret,
+              const char *types, va_list ap) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        va_list ap;
         int r;
 
         r = sd_bus_message_new_method_call(bus, &m, NULL, CONTROL_PATH, CONTROL_INTERFACE, method);
-        if (r >= 0 && types && *types) {
-                va_start(ap, types);
+        if (r >= 0 && types && *types)
                 r = sd_bus_message_appendv(m, types, ap);
-                va_end(ap);
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_call(bus, m, BUS_TIMEOUT_USEC, e, ret);
+        return r < 0 ? r : sd_bus_call(bus, m, BUS_TIMEOUT_USEC, e, ret);
+}
+
+int bus_call(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **ret,
+             const char *types, ...) {
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = bus_callv(bus, method, e, ret, types, ap);
+        va_end(ap);
+        return r;
 }
 
 int bus_open_console(sd_bus *bus, const char *verb, bool take_over, sd_bus_error *e, int *ret) {

@@ -3,6 +3,7 @@
  * what went wrong and what to do next. */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
@@ -29,6 +30,8 @@ int bus_get_properties(sd_bus *bus, struct json_t **ret, sd_bus_error *e) _must_
 /* A method of the board's interface. The default timeout is generous: a forced stop takes
  * seconds. */
 #define BUS_TIMEOUT_USEC (30 * UINT64_C(1000000))
+int bus_callv(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **ret,
+              const char *types, va_list ap) _must_check_;
 int bus_call(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **ret,
              const char *types, ...) _must_check_;
 

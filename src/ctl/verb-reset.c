@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* mpyctl reset: the reset button, or Ctrl-D. */
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "ctl/bus.h"
 #include "ctl/cli.h"
+#include "ctl/reset-wait.h"
 #include "ctl/style.h"
 #include "util/parse.h"
 
@@ -60,18 +62,15 @@ static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t r
         }
 }
 
-static int reset_run(const Ctl *c, const Invocation *in) {
+int reset_and_wait(const Ctl *c, bool wait, const char *kind, const char *doing, const char *method,
+                   const char *types, ...) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
-        const char *kind = invocation_has(in, OPTION_SOFT) ? "soft" : "hard";
         json_t *p = NULL;
         uint64_t before, resets;
+        va_list ap;
         int r;
 
-        if (invocation_has(in, OPTION_SOFT) && invocation_has(in, OPTION_HARD)) {
-                complain("A reset is either --soft or --hard.");
-                return CTL_EXIT_USAGE;
-        }
         r = bus_connect_or_explain(c, &bus);
         if (r > 0)
                 return r;
@@ -81,12 +80,23 @@ static int reset_run(const Ctl *c, const Invocation *in) {
         before = property_u64(p, "board_started_boottime");
         resets = count_resets(p);
         json_decref(p);
-        r = bus_call(bus, "Reset", &e, NULL, "s", kind);
+        va_start(ap, types);
+        r = bus_callv(bus, method, &e, NULL, types, ap);
+        va_end(ap);
         if (r < 0)
-                return bus_explain(c, r, &e, "reset the board");
-        if (invocation_has(in, OPTION_NO_WAIT))
-                return CTL_EXIT_OK;
-        return wait_new_board(c, bus, before, resets, kind);
+                return bus_explain(c, r, &e, doing);
+        return wait ? wait_new_board(c, bus, before, resets, kind) : CTL_EXIT_OK;
+}
+
+static int reset_run(const Ctl *c, const Invocation *in) {
+        const char *kind = invocation_has(in, OPTION_SOFT) ? "soft" : "hard";
+
+        if (invocation_has(in, OPTION_SOFT) && invocation_has(in, OPTION_HARD)) {
+                complain("A reset is either --soft or --hard.");
+                return CTL_EXIT_USAGE;
+        }
+        return reset_and_wait(c, !invocation_has(in, OPTION_NO_WAIT), kind, "reset the board", "Reset", "s",
+                              kind);
 }
 
 static const struct option options[] = {

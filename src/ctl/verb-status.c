@@ -119,6 +119,29 @@ static void print_headline(const json_t *p) {
         fputc('\n', stdout);
 }
 
+static void print_safe_mode(const json_t *p) {
+        const char *text = property_string(p, "safe_mode_text");
+        uint64_t retry = property_u64(p, "safe_mode_retry_boottime"), now = now_usec(CLOCK_BOOTTIME);
+        uint64_t strikes = property_u64(p, "strikes");
+        char span[TIMESPAN_MAX], line[TIMESPAN_MAX + 80];
+
+        if (!*text) {
+                if (strikes == 0)
+                        return;
+                (void) snprintf(line, sizeof(line), "%" PRIu64 " since the last stable time", strikes);
+                print_field("Strikes", STYLE_YELLOW, line);
+                return;
+        }
+        print_field("Mode", STYLE_YELLOW, text);
+        if (retry > now) {
+                (void) snprintf(line, sizeof(line), "the program is tried again in %s; at once: "
+                                                    "mpyctl safe-mode leave",
+                                format_timespan(span, sizeof(span), retry - now));
+                print_next_step(line);
+        } else
+                print_next_step("mpyctl safe-mode leave runs the program again");
+}
+
 static void print_board(const json_t *p) {
         char when[TIMESTAMP_MAX], span[TIMESPAN_MAX], line[256];
 
@@ -244,6 +267,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
 
         print_headline(p);
         print_problem(p);
+        print_safe_mode(p);
         print_board(p);
         print_last_reset(p);
         print_counters(p);

@@ -253,6 +253,33 @@ static int method_reset(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static int method_safe_mode(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        const char *flag = NULL;
+        char who[WHO_MAX];
+        int enter, r;
+
+        r = sd_bus_message_read(m, "b", &enter);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        r = p->server->backend.safe_mode(p->server->backend.userdata, enter, peer_describe(p, NULL, who),
+                                         &flag);
+        if (r == -EBUSY)
+                return sd_bus_error_set(error, CONTROL_ERROR_NO_BOARD,
+                                        "the board cannot be reset now; see mpyctl status");
+        if (r == -EALREADY)
+                return sd_bus_error_set(error, CONTROL_ERROR_SAFE_MODE,
+                                        enter ? "the board is in safe mode already"
+                                              : "the board is not in safe mode");
+        if (r == -EEXIST)
+                return sd_bus_error_setf(error, CONTROL_ERROR_SAFE_MODE,
+                                         "%s holds the board in safe mode; take it away, then reset", flag);
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 static int method_interrupt(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
         int r = refuse_change(p, error);
@@ -510,6 +537,8 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
 static const sd_bus_vtable board_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Reset", SD_BUS_ARGS("s", kind), SD_BUS_NO_RESULT, method_reset,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SafeMode", SD_BUS_ARGS("b", enter), SD_BUS_NO_RESULT, method_safe_mode,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Interrupt", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_interrupt,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

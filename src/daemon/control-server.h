@@ -21,6 +21,8 @@ typedef struct ControlBackend {
         int (*property)(void *userdata, const char *name, sd_bus_message *reply);
         /* who: "mpyctl reset by root (pid 12)". */
         int (*reset)(void *userdata, ResetKind kind, const char *who);
+        /* -EBUSY: no board can be reset now; -EALREADY; -EEXIST: *ret_flag holds it there, in words. */
+        int (*safe_mode)(void *userdata, bool enter, const char *who, const char **ret_flag);
         int (*interrupt)(void *userdata);
         /* note: a line of the answer; its data are the server's. */
         int (*reload)(void *userdata, void (*note)(void *data, const char *line), void *data);

@@ -113,6 +113,7 @@ typedef struct LifeReset {
         int ended_exit_status;
         int ended_signal;
         uint64_t ended_uptime_usec;
+        SafeModeReason safe_mode;     /* safe-mode.c decides it when the reset is recorded */
         bool crashed;                 /* it ended without saying why */
         bool delayed;                 /* the rate limit holds the next board back */
 } LifeReset;

@@ -20,6 +20,13 @@ static int backend_reset(void *userdata, ResetKind kind, const char *who) {
         return 0;
 }
 
+static int backend_safe_mode(void *userdata, bool enter, const char *who, const char **ret_flag) {
+        Supervisor *s = userdata;
+
+        *ret_flag = s->safe_mode_flag;
+        return supervisor_safe_mode_ask(s, enter, SAFE_MODE_DOOR_OPERATOR, who);
+}
+
 static int backend_interrupt(void *userdata) {
         Supervisor *s = userdata;
 
@@ -100,6 +107,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
         return (ControlBackend) {
                 .property = supervisor_property,
                 .reset = backend_reset,
+                .safe_mode = backend_safe_mode,
                 .interrupt = backend_interrupt,
                 .reload = backend_reload,
                 .hand_over = backend_hand_over,

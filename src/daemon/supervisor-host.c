@@ -48,11 +48,14 @@ int supervisor_host_begin(Supervisor *s) {
         s->why.reason = v.reason;
         memcpy(s->why.detail, v.detail, sizeof s->why.detail);
         s->evidence = v.evidence;
+        s->host_booted = v.host_booted;
+        s->host_fault = v.fault;
 
         s->host_mark = (HostMark) {
                 .state = HOST_MARK_RUNNING,
                 .under_voltage = facts.under_voltage,
                 .watchdog_armed = facts.watchdog_armed,
+                .safe_mode = facts.mark.safe_mode,
         };
         memcpy(s->host_mark.boot_id, facts.boot_id, sizeof s->host_mark.boot_id);
         memcpy(s->host_mark.panic_id, facts.panic_id, sizeof s->host_mark.panic_id);

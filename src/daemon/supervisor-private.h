@@ -28,6 +28,20 @@ void supervisor_on_awake(Supervisor *s);
 /* How long ago the timer was set or fed. */
 uint64_t supervisor_watchdog_fed_usec(Supervisor *s, WatchdogId id);
 
+/* Strikes and safe mode: supervisor-safe-mode.c. */
+int supervisor_safe_mode_new(Supervisor *s) _must_check_;
+void supervisor_safe_mode_done(Supervisor *s);
+void supervisor_safe_mode_decide(Supervisor *s, bool oom); /* about life->next, before it is recorded */
+void supervisor_safe_mode_end(Supervisor *s);    /* a life has ended and no other follows at once */
+void supervisor_safe_mode_follow(Supervisor *s); /* after each event of the life cycle */
+void supervisor_safe_mode_reload(Supervisor *s);
+/* By a hard reset. who: "root (pid 12)". -EBUSY when no board can be reset now, -EALREADY, -EEXIST when
+ * the flag holds it (s->safe_mode_flag). */
+int supervisor_safe_mode_ask(Supervisor *s, bool enter, SafeModeDoor door, const char *who) _must_check_;
+
+/* usec: UINT64_MAX for off. */
+void supervisor_set_timer(sd_event_source *timer, uint64_t usec);
+
 /* Takes charge of a board that an earlier run of the daemon has left behind; false when there is none. */
 bool supervisor_adopt_board(Supervisor *s);
 

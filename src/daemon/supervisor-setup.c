@@ -100,6 +100,7 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
         s->config = fresh;
         limits = limits_from(&s->config);
         life_set_limits(&s->life, &limits, supervisor_now());
+        supervisor_safe_mode_reload(s);
         console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
         cgroup_set_limits(s->cgroup, s->config.board.memory_max, s->config.board.tasks_max);
         journal_log(JOURNAL_CONFIG_RELOADED, NULL, "Configuration read again.");
@@ -404,6 +405,9 @@ static int start(Supervisor *s) {
         r = supervisor_watchdog_new(s);
         if (r < 0)
                 return r;
+        r = supervisor_safe_mode_new(s);
+        if (r < 0)
+                return r;
         supervisor_host_watch_power(s);
         r = open_doors(s);
         if (r < 0)
@@ -449,7 +453,7 @@ int supervisor_new(Supervisor **ret, sd_event *event, const SupervisorOptions *o
                 return log_oom();
         s->options = *options;
         s->event = sd_event_ref(event);
-        s->lock_fd = s->run_dir_fd = s->retained_fd = s->host_root_fd = s->state_dir_fd = -EBADF;
+        s->lock_fd = s->run_dir_fd = s->retained_fd = s->host_root_fd = s->state_dir_fd = s->mark_fd = -EBADF;
         s->started_realtime_usec = now_usec(CLOCK_REALTIME);
         s->board_log_limit = rate_limit_make(BOARD_LOG_BURST, USEC_PER_SEC / BOARD_LOG_PER_SEC,
                                              BOARD_LOG_PER_SEC, now_usec(CLOCK_MONOTONIC));
@@ -496,6 +500,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         s->service = service_free(s->service);
         s->cgroup = cgroup_free(s->cgroup);
         supervisor_watchdog_done(s);
+        supervisor_safe_mode_done(s);
         supervisor_host_done(s);
         s->retained = s->retained ? retained_unmap(s->retained) : NULL;
         safe_close(s->retained_fd);

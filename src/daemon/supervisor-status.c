@@ -117,6 +117,23 @@ static int show_Watchdog2FedBefore(Supervisor *s, sd_bus_message *m) {
 static int show_StalledBoottime(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->stalled_boottime_usec);
 }
+static int show_SafeMode(Supervisor *s, sd_bus_message *m) {
+        SafeModeReason r = s->safe_mode.state.reason;
+
+        return append_string(m, r == SAFE_MODE_NONE ? "" : safe_mode_reason_to_string(r));
+}
+static int show_SafeModeText(Supervisor *s, sd_bus_message *m) {
+        char text[SAFE_MODE_TEXT_MAX];
+
+        safe_mode_describe(&s->safe_mode, s->safe_mode_flag, text);
+        return append_string(m, text);
+}
+static int show_SafeModeRetryBoottime(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->safe_mode.retry_usec == UINT64_MAX ? 0 : s->safe_mode.retry_usec);
+}
+static int show_Strikes(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->safe_mode.state.strikes);
+}
 static int show_ConsolePath(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->repl_link);
 }
@@ -176,7 +193,9 @@ void supervisor_describe(const Supervisor *s, char *buf, size_t size) {
                 (void) snprintf(buf, size, "Running %s.", board_stage_to_string(l->stage));
                 break;
         case LIFE_IDLE:
-                (void) snprintf(buf, size, "At the REPL.");
+                (void) snprintf(buf, size, s->safe_mode.state.reason == SAFE_MODE_NONE
+                                                   ? "At the REPL."
+                                                   : "In safe mode, at the REPL.");
                 break;
         case LIFE_STUCK:
                 (void) snprintf(buf, size, "%s", l->problem);

@@ -25,15 +25,6 @@ static void read_feeds(Supervisor *s, uint64_t now, uint64_t ret[static WATCHDOG
                 ret[id] = retained_word_time(retained_word(s->retained, words[id]), now);
 }
 
-static void set_timer(sd_event_source *timer, uint64_t usec) {
-        if (usec == UINT64_MAX) {
-                (void) sd_event_source_set_enabled(timer, SD_EVENT_OFF);
-                return;
-        }
-        (void) sd_event_source_set_time(timer, usec);
-        (void) sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
 static void bite(Supervisor *s, WatchdogId id, uint64_t timeout_usec) {
         char detail[LIFE_DETAIL_MAX], span[TIMESPAN_MAX];
 
@@ -53,7 +44,7 @@ static void check_watchdogs(Supervisor *s) {
                 timeouts[id] = s->watchdog.timers[id].timeout_usec;
         read_feeds(s, now, feeds);
         v = watchdog_check(&s->watchdog, feeds, now);
-        set_timer(s->watchdog_timer, v.wake_usec);
+        supervisor_set_timer(s->watchdog_timer, v.wake_usec);
         if (v.bites >= 0) {
                 bite(s, v.bites, timeouts[v.bites]);
                 return;
@@ -156,12 +147,12 @@ static void look_at_vm(Supervisor *s) {
         StallVerdict v;
 
         if (!vm_runs(s)) {
-                set_timer(s->stall_timer, UINT64_MAX);
+                supervisor_set_timer(s->stall_timer, UINT64_MAX);
                 return;
         }
         v = stall_check(&s->stall, progress_token(s), vm_waits(s), s->config.watchdog.stall_after_usec,
                         now);
-        set_timer(s->stall_timer, leave_to_board(s) ? UINT64_MAX : v.wake_usec);
+        supervisor_set_timer(s->stall_timer, leave_to_board(s) ? UINT64_MAX : v.wake_usec);
         if (v.begins)
                 tell_stall(s);
         if (v.over)

@@ -28,6 +28,15 @@ LifeNow supervisor_now(void) {
         };
 }
 
+void supervisor_set_timer(sd_event_source *timer, uint64_t usec) {
+        if (usec == UINT64_MAX) {
+                (void) sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+                return;
+        }
+        (void) sd_event_source_set_time(timer, usec);
+        (void) sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
 /* ---- recording a reset ---- */
 
 typedef struct Recording {
@@ -46,7 +55,8 @@ static void on_recorded(void *userdata, int64_t id) {
         if (rec != s->recording)
                 return; /* of a life that is over already */
         s->recording = NULL;
-        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_RECORDED });
+        if (s->n_marks_pending == 0) /* strikes are durable too */
+                supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_RECORDED });
 }
 
 static void describe_reset(const LifeReset *r, char *buf, size_t size) {
@@ -98,11 +108,8 @@ static void tell_reset(Supervisor *s, const LifeReset *r) {
 }
 
 /* Why the reset is what it is, as JSON; the caller frees it. */
-static char *take_evidence(Supervisor *s, const LifeReset *next) {
-        BoardEnd end = {
-                .last_words = s->last_words,
-                .oom = s->oom_kills >= 0 && host_facts_oom_kills(s->host_root_fd) > s->oom_kills,
-        };
+static char *take_evidence(Supervisor *s, const LifeReset *next, bool oom) {
+        BoardEnd end = { .last_words = s->last_words, .oom = oom };
         Evidence e = s->evidence.n > 0 ? s->evidence : reset_evidence(next, &end);
 
         s->evidence = (Evidence) {}; /* of the daemon's start: told once */
@@ -131,7 +138,8 @@ static HistoryRecord make_record(Supervisor *s) {
 
 static void do_record(Supervisor *s) {
         const LifeReset *next = &s->life.next;
-        _cleanup_free_ char *evidence = take_evidence(s, next);
+        bool oom = s->oom_kills >= 0 && host_facts_oom_kills(s->host_root_fd) > s->oom_kills;
+        _cleanup_free_ char *evidence = take_evidence(s, next, oom);
         HistoryRecord r = make_record(s);
         Recording *rec = malloc(sizeof *rec);
         int q;
@@ -143,6 +151,7 @@ static void do_record(Supervisor *s) {
         r.delayed = next->delayed;
         r.evidence = evidence;
         tell_reset(s, next);
+        supervisor_safe_mode_decide(s, oom);
         if (next->kind == RESET_KIND_SOFT) { /* nobody waits for its row, and the board wants to start */
                 s->history_held = true;
                 history_hold(s->history, true);
@@ -172,6 +181,7 @@ static void do_record_end(Supervisor *s) {
         HistoryRecord r = make_record(s);
         int q;
 
+        supervisor_safe_mode_end(s);
         r.name = (char *) journal_event_to_string(event);
         (void) snprintf(text, sizeof text, "The board has ended: %s, after %s", r.detail,
                         format_timespan(span, sizeof span, r.uptime_usec));
@@ -355,6 +365,7 @@ static void do_boot(Supervisor *s) {
                         .run_reason = next->run_reason,
                         .kind = next->kind,
                         .flags = next->raw_repl ? LINK_BOOT_RAW_REPL : 0,
+                        .safe_mode = next->safe_mode,
                         .heap_size = s->config.board.heap,
                         .heap_max = s->config.board.heap_max,
                 },
@@ -526,6 +537,7 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
                 tell_delay(s);
         arm_deadline(s);
         supervisor_watchdog_follow(s);
+        supervisor_safe_mode_follow(s);
         show_change(s);
         release_history(s);
 }

@@ -13,6 +13,7 @@
 #include "daemon/control-server.h"
 #include "daemon/lifecycle.h"
 #include "daemon/log-ring.h"
+#include "daemon/safe-mode.h"
 #include "daemon/service.h"
 #include "daemon/system-bus.h"
 #include "daemon/stall.h"
@@ -21,6 +22,7 @@
 #include "host/evidence.h"
 #include "host/host-facts.h"
 #include "host/run-mark.h"
+#include "host/safe-mode-flag.h"
 #include "util/macros.h"
 #include "util/rate-limit.h"
 
@@ -59,6 +61,16 @@ typedef struct Supervisor {
         History *history;
         LogRing log;
         RateLimit board_log_limit;
+
+        SafeMode safe_mode;
+        char safe_mode_flag[SAFE_MODE_FLAG_MAX]; /* which one is there, as last seen */
+        sd_event_source *safe_mode_timers[2]; /* monotonic, boot time */
+        int mark_fd;                   /* eventfd: a mark with strikes is durable */
+        sd_event_source *mark_source;
+        unsigned n_marks_pending;
+        bool had_board;                /* a board has begun in this run of the daemon */
+        bool host_booted;              /* this run is the first one since then */
+        SafeModeReason host_fault;     /* why the host went down, when a program may have caused it */
 
         HostMark host_mark;
         int host_root_fd, state_dir_fd;

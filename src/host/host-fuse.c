@@ -90,9 +90,10 @@ static void after_unclean_stop(HostVerdict *v, const HostFacts *f) {
         evidence_add(e, "no-clean-stop", CONFIDENCE_CERTAIN, MARK_SOURCE,
                      "nobody stopped mpyd before the host went down");
 
-        if (is_new_panic(f))
+        if (is_new_panic(f)) {
                 conclude(v, RESET_CAUSE_PWRON, RESET_REASON_UNKNOWN, "a kernel panic");
-        else if (f->bootstatus & HOST_WDIOF_CARDRESET)
+                v->fault = SAFE_MODE_HARD_FAULT;
+        } else if (f->bootstatus & HOST_WDIOF_CARDRESET)
                 conclude(v, RESET_CAUSE_WDT, RESET_REASON_WATCHDOG,
                          "its hardware watchdog had bitten");
         else if (under_voltage)
@@ -109,10 +110,15 @@ static void after_unclean_stop(HostVerdict *v, const HostFacts *f) {
         else
                 conclude(v, RESET_CAUSE_PWRON, RESET_REASON_POWER_ON,
                          "an end without a shutdown: power cut, hang or forced reboot");
+
+        if (v->reason == RESET_REASON_WATCHDOG)
+                v->fault = SAFE_MODE_WATCHDOG;
+        else if (v->reason == RESET_REASON_BROWNOUT)
+                v->fault = SAFE_MODE_BROWNOUT;
 }
 
 HostVerdict host_fuse(const RunStart *run, const HostFacts *f) {
-        HostVerdict v = {};
+        HostVerdict v = { .host_booted = true };
 
         if (run->cause != RESET_CAUSE_PWRON ||
             (f->mark.state != HOST_MARK_NONE && *f->boot_id && streq(f->boot_id, f->mark.boot_id)))

@@ -11,6 +11,8 @@ typedef struct HostVerdict {
         ResetCause cause;
         ResetReason reason;
         char detail[RUN_DETAIL_MAX]; /* a sentence */
+        bool host_booted;            /* since the run before; not only the daemon was started */
+        SafeModeReason fault;        /* the host went down by what a program may have caused; or NONE */
         Evidence evidence;           /* the strongest first */
 } HostVerdict;
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One line: "mpyd-host-mark BOOT-ID STATE UNDER-VOLTAGE WATCHDOG-ARMED PANIC-ID", the last one "-" for
- * none. */
+ * none; and, when there is something of it, " strikes=N retries=N safe-mode=REASON door=DOOR". */
 #include "host/host-mark.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "util/io.h"
@@ -17,10 +18,37 @@
 /* ---- as text ---- */
 
 void host_mark_format(const HostMark *m, char ret[static HOST_MARK_TEXT_MAX]) {
-        (void) snprintf(ret, HOST_MARK_TEXT_MAX, "mpyd-host-mark %s %s %d %d %s\n",
+        const SafeModeState *s = &m->safe_mode;
+        char tail[112] = "";
+
+        if (s->reason != SAFE_MODE_NONE || s->strikes > 0 || s->retries > 0)
+                (void) snprintf(tail, sizeof tail, " strikes=%u retries=%u safe-mode=%s door=%s",
+                                s->strikes, s->retries, safe_mode_reason_to_string(s->reason),
+                                safe_mode_door_to_string(s->door));
+        (void) snprintf(ret, HOST_MARK_TEXT_MAX, "mpyd-host-mark %s %s %d %d %s%s\n",
                         *m->boot_id ? m->boot_id : "-",
                         m->state == HOST_MARK_STOPPED ? "stopped" : "running", m->under_voltage,
-                        m->watchdog_armed, *m->panic_id ? m->panic_id : "-");
+                        m->watchdog_armed, *m->panic_id ? m->panic_id : "-", tail);
+}
+
+static int parse_safe_mode(const char *tail, SafeModeState *ret) {
+        char reason[48], door[16];
+        SafeModeState s = {};
+
+        if (streq(tail, "\n")) {
+                *ret = s;
+                return 0;
+        }
+        if (sscanf(tail, " strikes=%4u retries=%4u safe-mode=%47s door=%15s", &s.strikes, &s.retries,
+                   reason, door) != 4)
+                return -EBADMSG;
+        s.reason = safe_mode_reason_from_string(reason);
+        s.door = safe_mode_door_from_string(door);
+        if (s.reason < 0 || s.door < 0 || (s.reason == SAFE_MODE_NONE) != (s.door == SAFE_MODE_DOOR_NONE) ||
+            s.strikes > SAFE_MODE_COUNT_MAX || s.retries > SAFE_MODE_COUNT_MAX)
+                return -EBADMSG;
+        *ret = s;
+        return 0;
 }
 
 static bool is_boot_id(const char *s) {
@@ -32,10 +60,10 @@ static bool is_boot_id(const char *s) {
 int host_mark_parse(const char *text, HostMark *ret) {
         char boot_id[34], state[9], panic_id[HOST_PANIC_ID_MAX], again[HOST_MARK_TEXT_MAX];
         HostMark m = {};
-        int uv, armed;
+        int uv, armed, n = 0;
 
-        if (sscanf(text, "mpyd-host-mark %33s %8s %1d %1d %95s", boot_id, state, &uv, &armed,
-                   panic_id) != 5)
+        if (sscanf(text, "mpyd-host-mark %33s %8s %1d %1d %95s%n", boot_id, state, &uv, &armed,
+                   panic_id, &n) != 5 || parse_safe_mode(text + n, &m.safe_mode) < 0)
                 return -EBADMSG;
         if (is_boot_id(boot_id))
                 (void) strcpy(m.boot_id, boot_id);
@@ -69,6 +97,7 @@ typedef struct Job {
         bool done;
         int result;
         int dir_fd;
+        int done_fd; /* an eventfd, or -EBADF */
         uint64_t number; /* grows from mark to mark */
         char text[HOST_MARK_TEXT_MAX];
 } Job;
@@ -84,6 +113,7 @@ static void job_unref(Job *j) {
         pthread_mutex_destroy(&j->lock);
         pthread_cond_destroy(&j->over);
         safe_close(j->dir_fd);
+        safe_close(j->done_fd);
         free(j);
 }
 
@@ -115,6 +145,8 @@ static void *job_run(void *arg) {
         j->done = true;
         pthread_cond_signal(&j->over);
         pthread_mutex_unlock(&j->lock);
+        if (j->done_fd >= 0)
+                (void) eventfd_write(j->done_fd, 1);
         job_unref(j);
         return NULL;
 }
@@ -140,6 +172,7 @@ static Job *job_new(int dir_fd) {
         if (!j)
                 return NULL;
         j->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+        j->done_fd = -EBADF;
         j->n_users = 2;
         pthread_mutex_init(&j->lock, NULL);
         pthread_condattr_init(&monotonic);
@@ -149,7 +182,8 @@ static Job *job_new(int dir_fd) {
         return j;
 }
 
-int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
+/* The thread has one reference to *ret, the caller the other. */
+static int job_begin(int dir_fd, const HostMark *m, int done_fd, Job **ret) {
         pthread_t thread;
         Job *j;
         int r;
@@ -161,13 +195,38 @@ int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
                 return -ENOMEM;
         host_mark_format(m, j->text);
         j->number = ++last_number;
-        r = j->dir_fd < 0 ? -errno : -pthread_create(&thread, NULL, job_run, j);
+        r = j->dir_fd < 0 ? -errno : 0;
+        if (r >= 0 && done_fd >= 0) {
+                j->done_fd = fcntl(done_fd, F_DUPFD_CLOEXEC, 3);
+                r = j->done_fd < 0 ? -errno : 0;
+        }
+        if (r >= 0)
+                r = -pthread_create(&thread, NULL, job_run, j);
         if (r < 0) {
                 job_unref(j);
                 job_unref(j);
                 return r;
         }
         (void) pthread_detach(thread);
+        *ret = j;
+        return 0;
+}
+
+int host_mark_write_soon(int dir_fd, const HostMark *m, int done_fd) {
+        Job *j;
+        int r = job_begin(dir_fd, m, done_fd, &j);
+
+        if (r >= 0)
+                job_unref(j);
+        return r;
+}
+
+int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
+        Job *j;
+        int r = job_begin(dir_fd, m, -EBADF, &j);
+
+        if (r < 0)
+                return r;
         r = job_wait(j, timeout_usec);
         job_unref(j);
         return r;

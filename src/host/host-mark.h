@@ -7,9 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpyd/reset.h"
 #include "util/macros.h"
 
 #define HOST_PANIC_ID_MAX 96u
+
+/* What safe-mode.c of the daemon must not forget at a restart or a power cut. */
+typedef struct SafeModeState {
+        SafeModeReason reason;    /* NONE: not in safe mode */
+        SafeModeDoor door;        /* NONE exactly then */
+        unsigned strikes;         /* abnormal ends since the last stable time */
+        unsigned retries;         /* of normal boots out of safe mode, since then */
+} SafeModeState;
+#define SAFE_MODE_COUNT_MAX 1000u /* of strikes and retries */
 
 typedef struct HostMark {
         enum {
@@ -21,10 +31,15 @@ typedef struct HostMark {
         bool under_voltage;         /* seen since that boot */
         bool watchdog_armed;        /* a hardware watchdog was running */
         char panic_id[HOST_PANIC_ID_MAX]; /* newest record of a panic that was known then; may be empty */
+        SafeModeState safe_mode;
 } HostMark;
 
 /* NONE for whatever cannot be read. */
 HostMark host_mark_read(int dir_fd);
+
+/* Replaces the mark durably, without waiting: a number other than 0 is written to the eventfd done_fd when
+ * that has succeeded or failed (a failure is for the next read to find out). */
+int host_mark_write_soon(int dir_fd, const HostMark *m, int done_fd) _must_check_;
 
 /* Replaces the mark durably; waits for the disk for timeout_usec at most (-ETIMEDOUT: it is written all the
  * same when the disk lets it be). */

@@ -13,6 +13,8 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
                 { HOST_MARK_RUNNING, "0123456789abcdef0123456789abcdef", false, false, "" },
                 { HOST_MARK_STOPPED, "0123456789abcdef0123456789abcdef", true, true, "dmesg-efi-1@7.0" },
                 { HOST_MARK_RUNNING, "", true, false, "" },
+                { HOST_MARK_RUNNING, "0123456789abcdef0123456789abcdef", false, false, "",
+                  { SAFE_MODE_WATCHDOG, SAFE_MODE_DOOR_STRIKES, 10, 1 } },
         };
         char text[HOST_MARK_TEXT_MAX];
 
@@ -37,6 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (host_mark_parse(text, &m) == 0) {
                 FUZZ_CHECK(m.state == HOST_MARK_RUNNING || m.state == HOST_MARK_STOPPED);
                 FUZZ_CHECK(memchr(m.boot_id, '\0', sizeof m.boot_id));
+                FUZZ_CHECK((m.safe_mode.reason == SAFE_MODE_NONE) == (m.safe_mode.door == SAFE_MODE_DOOR_NONE));
+                FUZZ_CHECK(safe_mode_reason_to_string(m.safe_mode.reason) != NULL);
+                FUZZ_CHECK(m.safe_mode.strikes <= SAFE_MODE_COUNT_MAX);
                 FUZZ_CHECK(memchr(m.panic_id, '\0', sizeof m.panic_id));
                 host_mark_format(&m, again);
                 FUZZ_CHECK(streq(again, text));

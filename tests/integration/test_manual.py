@@ -38,7 +38,7 @@ def options(text):
 
 def verbs():
     listed = help_of(mpyctl_program(), "help").split("Verbs:\n")[1].split("\n\n")[0]
-    return re.findall(r"^  (\w+) ", listed, re.M)
+    return re.findall(r"^  ([\w-]+) ", listed, re.M)
 
 
 def items(source):
@@ -49,7 +49,7 @@ def items(source):
 
 def sections(source):
     """{verb: mdoc of its subsection} of mpyctl(1)."""
-    pieces = re.split(r"^\.Ss (\w+).*$", source.split(".Sh VERBS")[1].split("\n.Sh ")[0], flags=re.M)
+    pieces = re.split(r"^\.Ss ([\w-]+).*$", source.split(".Sh VERBS")[1].split("\n.Sh ")[0], flags=re.M)
     return dict(zip(pieces[1::2], pieces[2::2]))
 
 

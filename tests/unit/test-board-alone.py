@@ -29,7 +29,8 @@ HEADER = struct.Struct("<HHHHII")
 HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG, WATCHDOG, AWAKE = range(1, 9)
 BOOT, INTERRUPT, STOP, ABORT, WATCHDOG_WARNING = range(64, 69)
 SOFT, HARD, DEEPSLEEP = range(3)
-RAW_REPL, SKIP_MAIN, SAFE_MODE = 1, 2, 4
+RAW_REPL, SKIP_MAIN = 1, 2
+SAFE_MODE_USER = 17
 STAGES = ["off", "_boot.py", "boot.py", "main.py", "repl", "stopping"]
 RESULTS = ["ok", "missing", "exception", "interrupted", "exit", "aborted"]
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -95,8 +96,10 @@ class Life:
 class Board:
     """Life after life on one flash directory, as the supervisor would have it."""
 
-    def __init__(self, flash, flags=0, heap=(1 << 20, 64 << 20), respawn=True, refused=None):
+    def __init__(self, flash, flags=0, heap=(1 << 20, 64 << 20), respawn=True, refused=None,
+                 safe_mode=0):
         self.flash, self.heap, self.respawn, self.refused = flash, heap, respawn, refused
+        self.safe_mode = safe_mode
         self.retained = os.memfd_create("retained", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         os.ftruncate(self.retained, 65536)
         fcntl.fcntl(self.retained, 1033, 1 | 2 | 4)  # F_ADD_SEALS: SEAL, SHRINK, GROW
@@ -114,15 +117,15 @@ class Board:
         os.close(self.retained)
 
     def send(self, kind, payload=b""):
-        self.life.link.send(HEADER.pack(0x4d50, 2, kind, 0, len(payload), 0) + payload)
+        self.life.link.send(HEADER.pack(0x4d50, 3, kind, 0, len(payload), 0) + payload)
 
     def take(self, data):
         magic, version, kind, zero, size, _ = HEADER.unpack_from(data)
         payload = data[16:]
-        assert (magic, version, zero, size) == (0x4d50, 2, 0, len(payload))
+        assert (magic, version, zero, size) == (0x4d50, 3, 0, len(payload))
         if kind == HELLO:
             cause, reset, flags = self.life.boot
-            self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, 0, *self.heap,
+            self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, self.safe_mode, *self.heap,
                                         b"\1\2\3\4\5\6\7\x08"))
         elif kind == STAGE:
             stage, _, position = struct.unpack("<IIQ", payload)
@@ -372,7 +375,8 @@ def test_exception_that_cannot_be_printed(board):
 
 def test_safe_mode_and_skip_main(board):
     files = {"boot.py": "print('BOOT')", "main.py": "print('MAIN')"}
-    assert b"BOOT" not in board(files, flags=SAFE_MODE).prompt()
+    out = board(files, safe_mode=SAFE_MODE_USER).prompt()
+    assert b"BOOT" not in out and b"You are in safe mode because:\r\nSomebody asked for it.\r\n" in out
     out = board(files, flags=SKIP_MAIN).prompt()
     assert b"BOOT" in out and b"MAIN" not in out
 

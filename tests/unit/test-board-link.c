@@ -31,7 +31,7 @@ static const LinkMessage samples[] = {
         { .type = LINK_LOG, .data = { 0, "", 0 } },
         { .type = LINK_BOOT,
           .boot = { RESET_CAUSE_WDT, RESET_REASON_WATCHDOG, RUN_REASON_AUTO_RELOAD,
-                    RESET_KIND_HARD, LINK_BOOT_FLAGS_ALL, 1 << 20, 64 << 20,
+                    RESET_KIND_HARD, LINK_BOOT_FLAGS_ALL, SAFE_MODE_HARD_FAULT, 1 << 20, 64 << 20,
                     { 1, 2, 3, 4, 5, 6, 7, 0xff } } },
         { .type = LINK_INTERRUPT },
         { .type = LINK_STOP },
@@ -85,6 +85,7 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
                 assert_int_equal(a->boot.run_reason, b->boot.run_reason);
                 assert_int_equal(a->boot.kind, b->boot.kind);
                 assert_int_equal(a->boot.flags, b->boot.flags);
+                assert_int_equal(a->boot.safe_mode, b->boot.safe_mode);
                 assert_true(a->boot.heap_size == b->boot.heap_size);
                 assert_true(a->boot.heap_max == b->boot.heap_max);
                 assert_memory_equal(a->boot.unique_id, b->boot.unique_id, LINK_UNIQUE_ID_SIZE);
@@ -148,8 +149,8 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 2, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
-                3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
+                0x50, 0x4d, 3, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
                 1, 2, 3, 4, 5, 6, 7, 0xff,
         };
@@ -277,7 +278,7 @@ static void test_ranges(void **state) {
                 { BOOT, 8, { 0, RUN_REASON_MAX - 1 } },
                 { BOOT, 12, { 0, RESET_KIND_MAX - 1 } },
                 { BOOT, 16, { 0, LINK_BOOT_FLAGS_ALL } },
-                { BOOT, 20, { 0, 0 } },
+                { BOOT, 20, { 0, SAFE_MODE_REASON_MAX - 1 } },
                 { SET, 0, { 0, WATCHDOG_ID_MAX - 1 } },
                 { SET, 4, { 0, 0 } },
                 { WARNING, 0, { 0, WATCHDOG_ID_MAX - 1 } },

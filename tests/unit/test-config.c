@@ -87,6 +87,10 @@ static void assert_defaults(const Config *c) {
         assert_int_equal(c->reset.backoff_min_usec, USEC_PER_SEC);
         assert_int_equal(c->reset.backoff_max_usec, USEC_PER_MINUTE);
         assert_int_equal(c->watchdog.stall_after_usec, 0);
+        assert_int_equal(c->safe_mode.strikes, 10);
+        assert_int_equal(c->safe_mode.stable_after_usec, 10 * USEC_PER_MINUTE);
+        assert_int_equal(c->safe_mode.retry_min_usec, USEC_PER_HOUR);
+        assert_int_equal(c->safe_mode.retry_max_usec, USEC_PER_DAY);
         assert_int_equal(c->history.max_size, 16 << 20);
         assert_int_equal(c->history.commit_timeout_usec, 500000);
         assert_int_equal(c->console.stall_timeout_usec, 500000);
@@ -176,6 +180,11 @@ static void test_bad_lines(void **state) {
                 { "[watchdog]\nstall-after = 10ms\n",
                   "mpyd.conf:2: [watchdog] stall-after = 10ms: out of range; write 1s to 1d, or "
                   "off" },
+                { "[safe-mode]\nstrikes = none\n",
+                  "mpyd.conf:2: [safe-mode] strikes = none: neither off nor a number; write digits only, "
+                  "such as 10" },
+                { "[safe-mode]\nstrikes = 0\n",
+                  "mpyd.conf:2: [safe-mode] strikes = 0: out of range; write 1 to 1000, or off" },
                 { "[watchdog]\nstall-after = never\n",
                   "mpyd.conf:2: [watchdog] stall-after = never: neither off nor a time span; write "
                   "a number with s, min or h, such as 30s" },
@@ -498,7 +507,7 @@ static void test_table(void **state) {
         size_t n;
 
         keys = config_keys(&n);
-        assert_int_equal(n, 19);
+        assert_int_equal(n, 23);
         for (size_t i = 0; i < n; i++) {
                 const ConfigKey *k = &keys[i];
 

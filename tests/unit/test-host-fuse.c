@@ -143,6 +143,14 @@ static void test_fuse(void **state) {
                 char findings[512];
 
                 list_findings(&v.evidence, findings, sizeof findings);
+                /* Only what took the host down may be held against a program, and a clean end never. */
+                assert_int_equal(v.fault,
+                                 !v.host_booted || strstr(c->detail, "good order") ? SAFE_MODE_NONE
+                                 : strstr(c->detail, "panic") && strstr(findings, "kernel-panic")
+                                         ? SAFE_MODE_HARD_FAULT
+                                 : c->reason == RESET_REASON_WATCHDOG ? SAFE_MODE_WATCHDOG
+                                 : c->reason == RESET_REASON_BROWNOUT ? SAFE_MODE_BROWNOUT
+                                                                      : SAFE_MODE_NONE);
                 if (v.cause != c->cause || v.reason != c->reason || !strstr(v.detail, c->detail) ||
                     !streq(findings, c->findings))
                         fail_msg("%s: %s, %s, \"%s\", %s", c->name, reset_cause_to_string(v.cause),
@@ -369,6 +377,10 @@ static void test_mark(void **s) {
                 { HOST_MARK_RUNNING, BOOT_1, false, false, "" },
                 { HOST_MARK_STOPPED, BOOT_2, true, true, "dmesg-ramoops-0@5.0" },
                 { HOST_MARK_RUNNING, "", false, true, "" },
+                { HOST_MARK_RUNNING, BOOT_1, false, false, "",
+                  { SAFE_MODE_HARD_FAULT, SAFE_MODE_DOOR_STRIKES, 10, 2 } },
+                { HOST_MARK_STOPPED, BOOT_1, true, true, "dmesg-ramoops-0@5.0",
+                  { SAFE_MODE_NONE, SAFE_MODE_DOOR_NONE, SAFE_MODE_COUNT_MAX, SAFE_MODE_COUNT_MAX } },
         };
 
         assert_int_equal(host_mark_read(state_fd).state, HOST_MARK_NONE);
@@ -382,6 +394,7 @@ static void test_mark(void **s) {
                 assert_int_equal(m.under_voltage, marks[i].under_voltage);
                 assert_int_equal(m.watchdog_armed, marks[i].watchdog_armed);
                 assert_string_equal(m.panic_id, marks[i].panic_id);
+                assert_memory_equal(&m.safe_mode, &marks[i].safe_mode, sizeof m.safe_mode);
         }
         assert_int_equal(host_mark_write(-EBADF, &marks[0], 1000000), -EBADF);
         assert_int_equal(host_mark_write(state_fd, &(HostMark) {}, 1000000), -EINVAL);
@@ -393,6 +406,12 @@ static void test_mark_of_garbage(void **s) {
                 "mpyd-host-mark " BOOT_1 " sleeping 0 0 -\n", "mpyd-host-mark " BOOT_1 " running 2 0 -\n",
                 "mpyd-host-mark 123 running 0 0 -\n", "mpyd-host-mark " BOOT_1 " running 0 0 -",
                 "mpyd-host-mark " BOOT_1 " running 0 0 - more\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=1 retries=0 safe-mode=NONE\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=1001 retries=0 safe-mode=NONE door=none\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=-1 retries=0 safe-mode=NONE door=none\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=1 retries=0 safe-mode=USER door=none\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=1 retries=0 safe-mode=NOTHING door=none\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=0 retries=0 safe-mode=NONE door=none\n",
                 "mpyd-host-mark " BOOT_1 BOOT_1 " running 0 0 -\n", "other " BOOT_1 " running 0 0 -\n",
         };
         HostMark m = { .under_voltage = true };

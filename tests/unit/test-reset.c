@@ -45,6 +45,8 @@ DEFINE_CHECK(run_reason, RunReason, RUN_REASON_MAX)
 DEFINE_CHECK(board_stage, BoardStage, BOARD_STAGE_MAX)
 DEFINE_CHECK(stage_result, StageResult, STAGE_RESULT_MAX)
 DEFINE_CHECK(watchdog_id, WatchdogId, WATCHDOG_ID_MAX)
+DEFINE_CHECK(safe_mode_reason, SafeModeReason, SAFE_MODE_REASON_MAX)
+DEFINE_CHECK(safe_mode_door, SafeModeDoor, SAFE_MODE_DOOR_MAX)
 
 static void test_reset_cause(void **state) {
         static const Name names[] = {
@@ -106,12 +108,44 @@ static void test_watchdog_id(void **state) {
         check_watchdog_id(names, ELEMENTSOF(names));
 }
 
+/* Some names only: what all of them are is in the contract, and each must have one and a text. */
+static void test_safe_mode_reason(void **state) {
+        Name names[SAFE_MODE_REASON_MAX] = {};
+
+        for (int v = 0; v < SAFE_MODE_REASON_MAX; v++) {
+                const char *name = safe_mode_reason_to_string((SafeModeReason) v);
+
+                assert_non_null(name);
+                names[v] = (Name) { v, name };
+                if (v == SAFE_MODE_NONE)
+                        assert_null(safe_mode_reason_text((SafeModeReason) v));
+                else
+                        assert_non_null(safe_mode_reason_text((SafeModeReason) v));
+        }
+        check_safe_mode_reason(names, ELEMENTSOF(names));
+        assert_int_equal(safe_mode_reason_from_string("HARD_FAULT"), 4); /* SPEC 4.18 */
+        assert_int_equal(safe_mode_reason_from_string("WATCHDOG"), 18);
+        assert_null(safe_mode_reason_text(SAFE_MODE_REASON_MAX));
+}
+
+static void test_safe_mode_door(void **state) {
+        static const Name names[] = {
+                { SAFE_MODE_DOOR_NONE, "none" },         { SAFE_MODE_DOOR_STRIKES, "strikes" },
+                { SAFE_MODE_DOOR_OPERATOR, "operator" }, { SAFE_MODE_DOOR_FLAG, "flag" },
+                { SAFE_MODE_DOOR_BUTTON, "button" },
+        };
+
+        check_safe_mode_door(names, ELEMENTSOF(names));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reset_cause), cmocka_unit_test(test_reset_reason),
                 cmocka_unit_test(test_reset_kind),  cmocka_unit_test(test_run_reason),
                 cmocka_unit_test(test_board_stage), cmocka_unit_test(test_stage_result),
                 cmocka_unit_test(test_watchdog_id),
+                cmocka_unit_test(test_safe_mode_reason),
+                cmocka_unit_test(test_safe_mode_door),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,8 @@ from .paths import board_program, micropython_dir, mpyctl_program, mpyd_program
 from .paths import timeout as scaled
 from .repl import Repl
 
-# Tests reset more often than programs should; those about the limit say so.
-DEFAULT_CONFIG = {"reset": {"burst": "100000", "rate": "unlimited"}}
+# Tests reset and crash more often than programs should; those about the limits say so.
+DEFAULT_CONFIG = {"reset": {"burst": "100000", "rate": "unlimited"}, "safe-mode": {"strikes": "off"}}
 SANITIZER_WORDS = ("Sanitizer", "runtime error:")
 
 
