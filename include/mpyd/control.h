@@ -84,6 +84,7 @@
         X(SafeModeText, "s", "the same as a sentence")                                              \
         X(SafeModeRetryBoottime, "t", "when the program is tried again by itself, CLOCK_BOOTTIME")  \
         X(Strikes, "t", "abnormal ends since the last stable time")                                 \
+        X(RestartBoottime, "t", "when the program is started again, if nobody uses the REPL, CLOCK_BOOTTIME") \
         X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
         X(HistoryState, "s", "ok, or why history is not on disk")                                  \

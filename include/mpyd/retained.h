@@ -26,6 +26,7 @@ typedef enum RetainedWord {
         RETAINED_WORD_PROGRESS,   /* the VM's own loop counts its turns here */
         RETAINED_WORD_WAITING,    /* not 0 while the VM sleeps until something happens */
         RETAINED_WORD_TELL_AWAKE, /* the supervisor: send LINK_AWAKE when it ceases to */
+        RETAINED_WORD_RELOADS,    /* the supervisor: times in a row that it started a program again */
         RETAINED_WORD_MAX,
 } RetainedWord;
 

@@ -71,6 +71,16 @@ static const ConfigKey keys[] = {
           "Reset a board whose VM neither runs Python nor waits for so long; or off.",
           parse_key_time_or_off, FIELD(watchdog.stall_after_usec), USEC_PER_SEC, USEC_PER_DAY },
 
+        { "recovery", "after-exception", "30s",
+          "Start a program again that ended with an uncaught exception, doubling; or off.",
+          parse_key_time_or_off, FIELD(recovery.after_exception_usec), USEC_PER_SEC, USEC_PER_DAY },
+        { "recovery", "reloads", "3",
+          "How often in a row, by soft resets, before a hard one, which counts as a strike.",
+          parse_key_count, FIELD(recovery.reloads), 1, 20 },
+        { "recovery", "idle-restart", "15min",
+          "Start it again when it was stopped and nobody has used the REPL for so long; or off.",
+          parse_key_time_or_off, FIELD(recovery.idle_restart_usec), USEC_PER_SEC, 30 * USEC_PER_DAY },
+
         { "safe-mode", "strikes", "10",
           "Boot into safe mode after so many abnormal ends with no stable time between; or off.",
           parse_key_count_or_off, FIELD(safe_mode.strikes), 1, 1000 },

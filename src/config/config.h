@@ -32,6 +32,11 @@ typedef struct Config {
                 uint64_t stall_after_usec;  /* 0: off */
         } watchdog;
         struct {
+                uint64_t after_exception_usec; /* 0: off; 30s */
+                unsigned reloads;           /* 3 */
+                uint64_t idle_restart_usec; /* 0: off; 15min */
+        } recovery;
+        struct {
                 unsigned strikes;           /* abnormal ends that lead to it, 0: off; 10 */
                 uint64_t stable_after_usec; /* running so long forgives them; 10min */
                 uint64_t retry_min_usec;    /* 1h */

@@ -142,6 +142,18 @@ static void print_safe_mode(const json_t *p) {
                 print_next_step("mpyctl safe-mode leave runs the program again");
 }
 
+/* At the REPL because the program failed or was stopped: it is not left there. */
+static void print_restart(const json_t *p) {
+        uint64_t at = property_u64(p, "restart_boottime"), now = now_usec(CLOCK_BOOTTIME);
+        char span[TIMESPAN_MAX], line[TIMESPAN_MAX + 80];
+
+        if (at <= now)
+                return;
+        (void) snprintf(line, sizeof(line), "the program is started again in %s, unless somebody uses the "
+                                            "REPL", format_timespan(span, sizeof(span), at - now));
+        print_field("Restart", STYLE_NONE, line);
+}
+
 static void print_board(const json_t *p) {
         char when[TIMESTAMP_MAX], span[TIMESPAN_MAX], line[256];
 
@@ -268,6 +280,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         print_headline(p);
         print_problem(p);
         print_safe_mode(p);
+        print_restart(p);
         print_board(p);
         print_last_reset(p);
         print_counters(p);

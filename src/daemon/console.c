@@ -62,6 +62,9 @@ struct Console {
         uint64_t dropped;
 
         ScriptOutput script;
+
+        ConsoleUser user;
+        bool told_in_use;
 };
 
 /* ---- who is the user ---- */
@@ -135,6 +138,20 @@ static void stop_stalling(Console *c) {
         c->dropped = 0;
 }
 
+static void tell_user(Console *c) {
+        bool in_use = has_user(c);
+
+        if (in_use == c->told_in_use || !c->user)
+                return;
+        c->told_in_use = in_use;
+        c->user(c->userdata, in_use);
+}
+
+void console_watch_user(Console *c, ConsoleUser user) {
+        c->user = user;
+        tell_user(c);
+}
+
 /* Somebody else reads from now on: what waited for the one before is not for them. */
 static void user_changed(Console *c) {
         if (c->input_dropped > 0)
@@ -147,6 +164,7 @@ static void user_changed(Console *c) {
         stop_stalling(c);
         c->pty_told = false;
         update_sources(c);
+        tell_user(c);
 }
 
 /* A line from the supervisor itself, to the pty's client, as far as it fits. */

@@ -29,6 +29,11 @@ int console_new(Console **ret, sd_event *event, const ConsoleOptions *options, C
 Console *console_free(Console *c);
 DEFINE_CLEANUP(Console *, console_free)
 
+/* Called when somebody begins to use the REPL, or nobody does any more; once at once when somebody does
+ * already. userdata: console_new()'s. */
+typedef void (*ConsoleUser)(void *userdata, bool in_use);
+void console_watch_user(Console *c, ConsoleUser user);
+
 void console_set_stall_timeout(Console *c, uint64_t usec);
 
 /* A new board. Consumes the three descriptors of board_process_new(), also on failure. */

@@ -362,21 +362,26 @@ static void on_asked(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
 }
 
 static void on_order(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
+        ResetReason reason = e->reason == RESET_REASON_SOFTWARE ? RESET_REASON_SOFTWARE
+                                                                : RESET_REASON_RESET_PIN;
+
         if (l->shutting_down || (e->kind != RESET_KIND_SOFT && e->kind != RESET_KIND_HARD))
                 return;
 
         switch (l->state) {
         case LIFE_WAITING:
-                l->next = reset_from_nothing(RESET_CAUSE_HARD, RESET_REASON_RESET_PIN, e->detail);
+                l->next = reset_from_nothing(RESET_CAUSE_HARD, reason, e->detail);
                 begin(l, 0, now, a);
                 break;
         case LIFE_DEEP_SLEEP:
-                wake(l, RESET_CAUSE_HARD, RESET_REASON_RESET_PIN, e->detail, now, a);
+                wake(l, RESET_CAUSE_HARD, reason, e->detail, now, a);
                 break;
         case LIFE_BOOTING:
         case LIFE_RUNNING:
         case LIFE_IDLE:
-                intend(l, e->kind, RESET_REASON_RESET_PIN, false, e->detail);
+                intend(l, e->kind, reason, false, e->detail);
+                if (reason == RESET_REASON_SOFTWARE)
+                        l->intent.run_reason = RUN_REASON_SUPERVISOR_RELOAD;
                 if (e->kind == RESET_KIND_HARD)
                         step_kill(l, now, a);
                 else
@@ -386,11 +391,11 @@ static void on_order(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         case LIFE_STOPPING:
                 /* A fresh board is on its way; only "hard" wants more than that. */
                 if (e->kind == RESET_KIND_HARD && l->step != LIFE_STOP_KILL) {
-                        intend(l, RESET_KIND_HARD, RESET_REASON_RESET_PIN, false, e->detail);
+                        intend(l, RESET_KIND_HARD, reason, false, e->detail);
                         step_kill(l, now, a);
                 } else if (l->intended && l->intent.kind == RESET_KIND_DEEPSLEEP)
                         /* It is being killed for a sleep that nobody wants any more. */
-                        intend(l, RESET_KIND_HARD, RESET_REASON_RESET_PIN, false, e->detail);
+                        intend(l, RESET_KIND_HARD, reason, false, e->detail);
                 break;
         case LIFE_OFF:
         case LIFE_STUCK:

@@ -33,7 +33,8 @@ typedef enum LifeEventType {
         LIFE_EVENT_RECORDED,   /* the reset of this life is durable */
         LIFE_EVENT_STAGE,      /* stage began */
         LIFE_EVENT_ASKED,      /* the board asks for a reset: kind, raw_repl, sleep_usec */
-        LIFE_EVENT_ORDER,      /* somebody asks for a reset: kind (soft or hard), detail */
+        LIFE_EVENT_ORDER,      /* a reset is asked for: kind (soft or hard), detail; reason SOFTWARE when
+                                * it is the supervisor that wants it, otherwise it is RESET_PIN */
         LIFE_EVENT_WATCHDOG,   /* a watchdog bites: detail */
         LIFE_EVENT_FAULT,      /* the board broke the link's rules: detail */
         LIFE_EVENT_EXITED,     /* the process is gone and reaped: exit_status or signal; detail: its

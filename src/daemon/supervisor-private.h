@@ -39,6 +39,15 @@ void supervisor_safe_mode_reload(Supervisor *s);
  * the flag holds it (s->safe_mode_flag). */
 int supervisor_safe_mode_ask(Supervisor *s, bool enter, SafeModeDoor door, const char *who) _must_check_;
 
+/* A program that nobody looks after: supervisor-recovery.c. */
+int supervisor_recovery_new(Supervisor *s) _must_check_;
+void supervisor_recovery_done(Supervisor *s);
+void supervisor_recovery_begin(Supervisor *s);   /* a reset is decided */
+void supervisor_recovery_stage_end(Supervisor *s, BoardStage stage, StageResult result);
+void supervisor_recovery_repl(Supervisor *s);    /* the REPL begins */
+void supervisor_recovery_user(void *userdata, bool in_use);
+void supervisor_recovery_reload(Supervisor *s);
+
 /* usec: UINT64_MAX for off. */
 void supervisor_set_timer(sd_event_source *timer, uint64_t usec);
 

@@ -90,6 +90,8 @@ static void tell(Supervisor *s, const SafeModeState *before) {
 static SafeModeReason fault_of(const Supervisor *s, const LifeReset *next, bool oom) {
         if (!s->had_board)
                 return s->host_fault;
+        if (s->recovery_gave_up && next->kind != RESET_KIND_SOFT)
+                return SAFE_MODE_EXCEPTION;
         if (next->cause == RESET_CAUSE_WDT)
                 return SAFE_MODE_WATCHDOG;
         if (!next->crashed)
@@ -119,6 +121,8 @@ void supervisor_safe_mode_decide(Supervisor *s, bool oom) {
                 tell(s, &before);
         }
         s->had_board = true;
+        if (!r.soft)
+                s->recovery_gave_up = false;
         next->safe_mode = s->safe_mode.state.reason;
 }
 
@@ -135,6 +139,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         if (v.retry)
                 supervisor_dispatch(s, &(LifeEvent) {
                                     .type = LIFE_EVENT_ORDER, .kind = RESET_KIND_HARD,
+                                    .reason = RESET_REASON_SOFTWARE,
                                     .detail = "the time of safe mode is over, the program is tried again",
                             });
         supervisor_safe_mode_follow(s);

@@ -101,6 +101,7 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
         limits = limits_from(&s->config);
         life_set_limits(&s->life, &limits, supervisor_now());
         supervisor_safe_mode_reload(s);
+        supervisor_recovery_reload(s);
         console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
         cgroup_set_limits(s->cgroup, s->config.board.memory_max, s->config.board.tasks_max);
         journal_log(JOURNAL_CONFIG_RELOADED, NULL, "Configuration read again.");
@@ -299,6 +300,7 @@ static int open_doors(Supervisor *s) {
         r = make_console(s, gid);
         if (r < 0)
                 return r;
+        console_watch_user(s->console, supervisor_recovery_user);
         if (asprintf(&control_path, "%s/" CONTROL_SOCKET, s->options.run_dir) < 0)
                 return log_oom();
         r = control_server_new(&s->control, s->event,
@@ -408,6 +410,9 @@ static int start(Supervisor *s) {
         r = supervisor_safe_mode_new(s);
         if (r < 0)
                 return r;
+        r = supervisor_recovery_new(s);
+        if (r < 0)
+                return r;
         supervisor_host_watch_power(s);
         r = open_doors(s);
         if (r < 0)
@@ -501,6 +506,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         s->cgroup = cgroup_free(s->cgroup);
         supervisor_watchdog_done(s);
         supervisor_safe_mode_done(s);
+        supervisor_recovery_done(s);
         supervisor_host_done(s);
         s->retained = s->retained ? retained_unmap(s->retained) : NULL;
         safe_close(s->retained_fd);

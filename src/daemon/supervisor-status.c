@@ -134,6 +134,9 @@ static int show_SafeModeRetryBoottime(Supervisor *s, sd_bus_message *m) {
 static int show_Strikes(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->safe_mode.state.strikes);
 }
+static int show_RestartBoottime(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->recovery.due_usec == UINT64_MAX ? 0 : s->recovery.due_usec);
+}
 static int show_ConsolePath(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->repl_link);
 }

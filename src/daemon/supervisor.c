@@ -152,6 +152,7 @@ static void do_record(Supervisor *s) {
         r.evidence = evidence;
         tell_reset(s, next);
         supervisor_safe_mode_decide(s, oom);
+        supervisor_recovery_begin(s);
         if (next->kind == RESET_KIND_SOFT) { /* nobody waits for its row, and the board wants to start */
                 s->history_held = true;
                 history_hold(s->history, true);
@@ -549,8 +550,11 @@ static void on_stage(Supervisor *s, const LinkStage *stage) {
 
         console_set_stage(s->console, stage->stage, stage->console_pos);
         supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_STAGE, .stage = stage->stage });
-        if (s->life.stage != before) /* the life cycle decides whether one has begun: not twice */
-                s->ended_stage = BOARD_STAGE_OFF;
+        if (s->life.stage == before)
+                return; /* the life cycle decides whether one has begun: not twice */
+        s->ended_stage = BOARD_STAGE_OFF;
+        if (s->life.stage == BOARD_STAGE_REPL)
+                supervisor_recovery_repl(s);
 }
 
 /* On disk at once: the reset that ends this life may never be recorded, when the power goes. */
@@ -587,6 +591,7 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
         if (e->stage != s->life.stage || e->stage == s->ended_stage)
                 return;
         s->ended_stage = e->stage;
+        supervisor_recovery_stage_end(s, e->stage, e->result);
 
         (void) text_sanitise(text, sizeof text, e->text, e->text_size, true);
         if (e->result == STAGE_RESULT_EXCEPTION)

@@ -13,6 +13,7 @@
 #include "daemon/control-server.h"
 #include "daemon/lifecycle.h"
 #include "daemon/log-ring.h"
+#include "daemon/recovery.h"
 #include "daemon/safe-mode.h"
 #include "daemon/service.h"
 #include "daemon/system-bus.h"
@@ -71,6 +72,11 @@ typedef struct Supervisor {
         bool had_board;                /* a board has begun in this run of the daemon */
         bool host_booted;              /* this run is the first one since then */
         SafeModeReason host_fault;     /* why the host went down, when a program may have caused it */
+
+        Recovery recovery;
+        sd_event_source *recovery_timer;
+        bool recovering;               /* the next reset is its work */
+        bool recovery_gave_up;         /* and is a strike */
 
         HostMark host_mark;
         int host_root_fd, state_dir_fd;

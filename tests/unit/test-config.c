@@ -87,6 +87,9 @@ static void assert_defaults(const Config *c) {
         assert_int_equal(c->reset.backoff_min_usec, USEC_PER_SEC);
         assert_int_equal(c->reset.backoff_max_usec, USEC_PER_MINUTE);
         assert_int_equal(c->watchdog.stall_after_usec, 0);
+        assert_int_equal(c->recovery.after_exception_usec, 30 * USEC_PER_SEC);
+        assert_int_equal(c->recovery.reloads, 3);
+        assert_int_equal(c->recovery.idle_restart_usec, 15 * USEC_PER_MINUTE);
         assert_int_equal(c->safe_mode.strikes, 10);
         assert_int_equal(c->safe_mode.stable_after_usec, 10 * USEC_PER_MINUTE);
         assert_int_equal(c->safe_mode.retry_min_usec, USEC_PER_HOUR);
@@ -507,7 +510,7 @@ static void test_table(void **state) {
         size_t n;
 
         keys = config_keys(&n);
-        assert_int_equal(n, 23);
+        assert_int_equal(n, 26);
         for (size_t i = 0; i < n; i++) {
                 const ConfigKey *k = &keys[i];
 
