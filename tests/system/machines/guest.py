@@ -16,6 +16,7 @@ from .machine import BootFailure, Machine, quote
 
 APPEND = ("panic=-1 mitigations=off nokaslr random.trust_cpu=on net.ifnames=0 quiet "
           "systemd.show_status=0 console=ttyS0 no_timer_check tsc=reliable")
+LOAD_TRIES, LOAD_ASK_SECONDS = 6, 10
 _numbers = itertools.count(1)
 
 
@@ -50,6 +51,10 @@ class Disk:
             self.server.kill()
             self.server.wait()
             self.server = None
+
+
+class NoAnswer(AssertionError):
+    """The agent is silent."""
 
 
 class Guest(Machine):
@@ -109,8 +114,14 @@ class Guest(Machine):
     def load(self, snapshot):
         """As it was when snapshot was saved; a second or two."""
         self.power_on("-loadvm", snapshot)
-        self.run(f"date -s @{int(time.time())}", 60)
-        return self
+        # The port is the host's before it is the guest's again: what is sent meanwhile may be lost.
+        for _ in range(LOAD_TRIES):
+            try:
+                self._ask({"sh": f"date -s @{int(time.time())}", "limit": 60}, LOAD_ASK_SECONDS)
+                return self
+            except NoAnswer:
+                pass
+        raise self._fail("did not answer after its snapshot was loaded")
 
     def cut_power(self):
         if self.process:
@@ -223,7 +234,7 @@ class Guest(Machine):
             try:
                 message = json.loads(self._line(deadline))
             except TimeoutError:
-                raise AssertionError(
+                raise NoAnswer(
                     f"{self.label}'s agent did not answer in {timeout(seconds):.0f} s: {request}\n"
                     f"{self.serial.read_text(errors='replace')[-2000:]}") from None
             except ValueError:
