@@ -18,7 +18,7 @@ def test_everybody_may_look(shown):
     text = shown.run(STRANGER + "busctl --system introspect --no-pager org.mpyd1 /org/mpyd1 org.mpyd1.Board")
     assert ".State" in text and ".SafeMode" in text and ".BoardReset" in text
     # what changes something is not even there
-    assert "Reset " not in text.replace("BoardReset ", "") and ".SafeMode(" not in text
+    assert [line for line in text.splitlines() if " method " in line] == []
 
 
 @pytest.mark.parametrize("user", ["", STRANGER], ids=["root", "stranger"])
@@ -31,12 +31,9 @@ def test_nobody_may_change_anything(shown, user):
 
 
 def test_signals_reach_everybody(shown):
-    shown.run("(" + STRANGER + "timeout 20 busctl --system monitor --match "
-              "\"type='signal',interface='org.mpyd1.Board'\" >/tmp/signals 2>&1 || :) & "
-              "(" + STRANGER + "timeout 20 dbus-monitor --system "
+    shown.run("(" + STRANGER + "timeout 20 dbus-monitor --system "
               "\"type='signal',interface='org.mpyd1.Board'\" >/tmp/heard 2>&1 || :) & "
-              "sleep 1; mpyctl reset; for i in $(seq 50); do grep -q BoardReset /tmp/heard && break; "
-              "sleep 0.2; done")
+              "for i in $(seq 20); do mpyctl reset; sleep 0.5; grep -q BoardReset /tmp/heard && break; done", 120)
     assert "BoardReset" in shown.run("cat /tmp/heard")
 
 
