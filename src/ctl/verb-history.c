@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "ctl/cli.h"
+#include "ctl/history-export.h"
 #include "ctl/history-source.h"
 #include "ctl/style.h"
 #include "ctl/table.h"
@@ -13,7 +14,7 @@
 #include "ctl/totals.h"
 #include "util/parse.h"
 
-enum { OPTION_SINCE = 0x100, OPTION_ONLY, OPTION_TOTALS };
+enum { OPTION_SINCE = 0x100, OPTION_ONLY, OPTION_TOTALS, OPTION_FORMAT };
 
 #define LIMIT_DEFAULT 20u
 #define LIMIT_MAX 100000u
@@ -365,9 +366,27 @@ static int history_run(const Ctl *c, const Invocation *in) {
         HistoryQuery q = {};
         int r;
 
+        if (in->n_arguments > 0 && streq(in->arguments[0], "export")) {
+                const char *format = invocation_argument(in, OPTION_FORMAT);
+
+                if (in->n_arguments > 1 || invocation_has(in, OPTION_TOTALS)) {
+                        complain("history export takes --since, --limit, --only and --format.");
+                        return CTL_EXIT_USAGE;
+                }
+                r = read_query(in, &q);
+                if (r > 0)
+                        return r;
+                if (!invocation_has(in, 'n'))
+                        q.limit = LIMIT_MAX;
+                return history_export(c, &q, format ?: "jsonl");
+        }
+        if (invocation_has(in, OPTION_FORMAT)) {
+                complain("--format goes with history export.");
+                return CTL_EXIT_USAGE;
+        }
         if (in->n_arguments > 0 && !streq(in->arguments[0], "show")) {
                 complain("history does not know \"%s\".", in->arguments[0]);
-                advise("mpyctl history, or mpyctl history show N");
+                advise("mpyctl history, mpyctl history show N, or mpyctl history export");
                 return CTL_EXIT_USAGE;
         }
         if (in->n_arguments > 0) {
@@ -393,28 +412,32 @@ static const struct option options[] = {
         { "limit", required_argument, NULL, 'n' },
         { "only", required_argument, NULL, OPTION_ONLY },
         { "totals", no_argument, NULL, OPTION_TOTALS },
+        { "format", required_argument, NULL, OPTION_FORMAT },
         {},
 };
 
 const Verb verb_history = {
         .name = "history",
         .summary = "list resets and events, show one with its traceback, or the totals",
-        .usage = "[show [N]] [--since TIME] [--limit N] [--only WHAT] [--totals]",
+        .usage = "[show [N] | export] [--since TIME] [--limit N] [--only WHAT] [--totals] [--format FORMAT]",
         .help = "Lists what happened, the newest last: resets (as what the board started again, how\n"
                 "long the life before it had lasted, what ran, and why it ended) and events (an\n"
                 "exception, a deep sleep, a start or stop of mpyd, …). Works without a running mpyd.\n"
                 "\"history show N\" tells all about entry N, with the traceback; without N about the\n"
-                "last reset. \"history --totals\" counts everything since the first entry, also what\n"
+                "last reset. \"history export\" prints all entries for other programs, oldest first,\n"
+                "as a JSON object a line or as CSV. \"history --totals\" counts everything since the first entry, also what\n"
                 "is too old to be listed.\n\n"
                 "Options:\n"
                 "  --since TIME     2h, '3 days', today, yesterday, 12:00, '2026-01-31 12:00'\n"
                 "  -n, --limit N    the newest N (20 without --since)\n"
                 "  --only WHAT      resets, events, or events of one name, as \"exception\"\n"
-                "  --totals         how many of each since the first entry\n\n"
+                "  --totals         how many of each since the first entry\n"
+                "  --format FORMAT  of an export: jsonl (default) or csv\n\n"
                 "Examples:\n"
                 "  mpyctl history --since yesterday\n"
                 "  mpyctl history show 17\n"
                 "  mpyctl history --only exception -n 100\n"
+                "  mpyctl history export --since 30d --format csv > resets.csv\n"
                 "  mpyctl --json history -n 100 | jq '.[] | select(.signal > 0)'\n\n"
                 "Exit codes:\n"
                 "  0  done    9  no such entry    3  not running and no history file\n",
