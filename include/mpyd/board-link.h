@@ -48,7 +48,7 @@ enum {
  * (counted by the sender from 0, for logs; not checked). */
 typedef enum LinkType {
         /* board → supervisor */
-        LINK_HELLO = 1,     /* first message: the board is up and waits at the door for LINK_BOOT */
+        LINK_HELLO = 1,     /* first message: the board is up and waits for LINK_BOOT, if it is not there yet */
         LINK_STAGE,         /* a stage begins */
         LINK_STAGE_END,     /* a stage ended, with its result and the traceback's text */
         LINK_RESET,         /* machine.reset(), soft reset, machine.deepsleep(): about to end */

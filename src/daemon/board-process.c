@@ -307,6 +307,11 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
                 return -errno;
         b->link_fd = pair[0];
         link_board = pair[1];
+        if (spec->first) {
+                r = board_process_send(b, spec->first);
+                if (r < 0)
+                        return r;
+        }
         if (pipe2(pair, O_CLOEXEC) < 0)
                 return -errno;
         in_r = pair[0];

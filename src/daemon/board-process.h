@@ -21,6 +21,7 @@ typedef struct BoardSpec {
         int retained_fd;   /* borrowed */
         int flash_fd;      /* borrowed */
         int cgroup_procs;  /* borrowed: cgroup.procs of the cgroup to start in; 0 or less: none */
+        const LinkMessage *first; /* what it finds on its link, so that it need not wait; NULL: nothing */
 } BoardSpec;
 
 typedef struct BoardHandlers {

@@ -95,7 +95,9 @@ void life_set_limits(Life *l, const LifeLimits *limits, LifeNow now) {
 static void spawn(Life *l, LifeNow now, LifeActions *a) {
         l->state = LIFE_POWERING_ON;
         l->stage = l->reached = BOARD_STAGE_OFF;
-        l->hello = l->booted = false;
+        l->hello = false;
+        /* A soft reset is recorded too, but the VM is not held up for the disk. */
+        l->booted = l->next.kind == RESET_KIND_SOFT;
         l->intended = l->by_program = l->promised = false;
         l->fault[0] = '\0';
         l->step = LIFE_STOP_NONE;
@@ -105,7 +107,7 @@ static void spawn(Life *l, LifeNow now, LifeActions *a) {
 }
 
 /* l->next is decided: write it down, then start the board now or after a wait. The record is written
- * while the process starts; the board waits at the door for it (LIFE_EVENT_HELLO). */
+ * while the process starts; after a hard reset the board waits at the door for it (LIFE_EVENT_HELLO). */
 static void begin(Life *l, uint64_t wait_usec, LifeNow now, LifeActions *a) {
         if (l->next.kind == RESET_KIND_SOFT)
                 l->n_soft++;
@@ -247,8 +249,9 @@ static void on_hello(Life *l, LifeNow now, LifeActions *a) {
         if (l->state != LIFE_POWERING_ON || l->hello)
                 return;
         l->hello = true;
-        /* A soft reset is recorded too, but the VM is not held up for the disk. */
-        if (l->recorded || l->next.kind == RESET_KIND_SOFT)
+        if (l->booted)
+                set_deadline(l, LIFE_CLOCK_MONOTONIC, now, l->limits.start_timeout_usec);
+        else if (l->recorded)
                 open_door(l, now, a);
         else
                 set_deadline(l, LIFE_CLOCK_MONOTONIC, now, l->limits.commit_timeout_usec);
@@ -271,7 +274,8 @@ static void on_stage(Life *l, const LifeEvent *e, LifeNow now) {
         };
 
         /* Stages only go forward. */
-        if (!life_has_board(l) || !l->booted || e->stage <= l->stage || e->stage >= BOARD_STAGE_MAX)
+        if (!life_has_board(l) || !l->hello || !l->booted || e->stage <= l->stage ||
+            e->stage >= BOARD_STAGE_MAX)
                 return;
 
         l->stage = e->stage;

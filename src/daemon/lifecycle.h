@@ -71,7 +71,9 @@ typedef struct LifeEvent {
 typedef enum LifeAction {
         LIFE_ACTION_RECORD,        /* store life->next as a reset; RECORDED follows */
         LIFE_ACTION_RECORD_END,    /* a life ended and no reset follows it now: store life->next's end */
-        LIFE_ACTION_SPAWN,         /* start a process; HELLO or SPAWN_FAILED or EXITED follows */
+        /* Start a process, with LINK_BOOT waiting for it if life->booted; HELLO or SPAWN_FAILED or EXITED
+         * follows. */
+        LIFE_ACTION_SPAWN,
         LIFE_ACTION_BOOT,          /* open the door: LINK_BOOT with life->next */
         LIFE_ACTION_MARK_LATE,     /* the record was not durable in time */
         LIFE_ACTION_SEND_STOP,     /* forced stop, step 1 */
@@ -137,7 +139,8 @@ typedef struct Life {
         BoardStage stage;         /* of the board that lives */
         BoardStage reached;       /* the same without "stopping": what it was doing when it ended */
         uint64_t started_boottime_usec;
-        bool hello, recorded, booted;
+        bool hello, recorded;
+        bool booted;              /* it has LINK_BOOT, or will find it when it looks */
 
         LifeReset next;           /* the reset that begins (or began) this life */
         LifeReset intent;         /* how this life is meant to end, when intended */

@@ -138,7 +138,9 @@ static HistoryRecord make_record(Supervisor *s) {
 
 static void do_record(Supervisor *s) {
         const LifeReset *next = &s->life.next;
-        bool oom = s->oom_kills >= 0 && host_facts_oom_kills(s->host_root_fd) > s->oom_kills;
+        /* The kernel kills with SIGKILL; for other ends, and every soft reset is one, the file is not read. */
+        bool oom = next->crashed && next->ended_signal == SIGKILL && s->oom_kills >= 0 &&
+                   host_facts_oom_kills(s->host_root_fd) > s->oom_kills;
         _cleanup_free_ char *evidence = take_evidence(s, next, oom);
         HistoryRecord r = make_record(s);
         Recording *rec = malloc(sizeof *rec);
@@ -301,7 +303,28 @@ bool supervisor_adopt_board(Supervisor *s) {
         return r >= 0;
 }
 
+static LinkMessage boot_message(const Supervisor *s) {
+        const LifeReset *next = &s->life.next;
+        LinkMessage m = {
+                .type = LINK_BOOT,
+                .boot = {
+                        .cause = next->cause,
+                        .reason = next->reason,
+                        .run_reason = next->run_reason,
+                        .kind = next->kind,
+                        .flags = next->raw_repl ? LINK_BOOT_RAW_REPL : 0,
+                        .safe_mode = next->safe_mode,
+                        .heap_size = s->config.board.heap,
+                        .heap_max = s->config.board.heap_max,
+                },
+        };
+
+        host_unique_id(m.boot.unique_id);
+        return m;
+}
+
 static int spawn(Supervisor *s) {
+        LinkMessage boot = boot_message(s);
         _cleanup_close_ int flash_fd = -EBADF;
         BoardHandlers h = board_handlers(s);
         int in_fd, out_fd, unread_fd, r;
@@ -319,6 +342,7 @@ static int spawn(Supervisor *s) {
                                       .retained_fd = s->retained_fd,
                                       .flash_fd = flash_fd,
                                       .cgroup_procs = cgroup_board_procs(s->cgroup),
+                                      .first = s->life.booted ? &boot : NULL,
                               },
                               &h, &in_fd, &out_fd, &unread_fd);
         if (r < 0)
@@ -357,22 +381,8 @@ void supervisor_send(Supervisor *s, const LinkMessage *m) {
 }
 
 static void do_boot(Supervisor *s) {
-        const LifeReset *next = &s->life.next;
-        LinkMessage m = {
-                .type = LINK_BOOT,
-                .boot = {
-                        .cause = next->cause,
-                        .reason = next->reason,
-                        .run_reason = next->run_reason,
-                        .kind = next->kind,
-                        .flags = next->raw_repl ? LINK_BOOT_RAW_REPL : 0,
-                        .safe_mode = next->safe_mode,
-                        .heap_size = s->config.board.heap,
-                        .heap_max = s->config.board.heap_max,
-                },
-        };
+        LinkMessage m = boot_message(s);
 
-        host_unique_id(m.boot.unique_id);
         supervisor_send(s, &m);
 }
 

@@ -136,7 +136,8 @@ class Board:
             for program in (env.board, env.exec_stamp):
                 shutil.copy(program, self.run)
             board = self.run / env.exec_stamp.name
-        settings = {"reset": {"rate": "unlimited"}, "board": {"user": board_user()}, **config}
+        settings = {"reset": {"rate": "unlimited"}, "safe-mode": {"strikes": "off"},
+                    "board": {"user": board_user()}, **config}
         conf = self.dir / "mpyd.conf"
         conf.write_text("".join(
             f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())

@@ -896,7 +896,11 @@ static void test_soft_reset_does_not_wait_for_the_disk(void **state) {
         PLAY(&w, STAGE_STOPPING, ASKED_SOFT);
         then(&w, EXITED, LIFE_POWERING_ON, "record spawn");
         assert_false(w.life.recorded);
-        then(&w, HELLO, LIFE_POWERING_ON, "boot");
+        assert_true(w.life.booted); /* spawned with LINK_BOOT on its link */
+        then(&w, STAGE_INTERNAL, LIFE_POWERING_ON, ""); /* not before it has said who it is */
+        then(&w, HELLO, LIFE_POWERING_ON, "");
+        assert_deadline_in(&w, LIFE_CLOCK_MONOTONIC, w.life.limits.start_timeout_usec);
+        then(&w, STAGE_INTERNAL, LIFE_BOOTING, "");
         assert_true(w.life.next.raw_repl);
         assert_int_equal(w.life.n_soft, 1);
 }
