@@ -161,19 +161,20 @@ static int talk(Repl *r) {
         }
 }
 
-/* What to expect: a blank screen is no help. */
+/* What to expect: a blank screen is no help. The terminal is raw already, or what is typed on seeing this
+ * would still be its to edit and to echo. */
 static void greet(const json_t *p) {
         const char *stage = property_string(p, "stage");
 
-        fprintf(stderr, "%sConnected to the board's REPL. Ctrl-] leaves.%s\n",
+        fprintf(stderr, "%sConnected to the board's REPL. Ctrl-] leaves.%s\r\n",
                 style_on(stderr, STYLE_BOLD), style_off(stderr));
         if (property_u64(p, "board_pid") == 0)
-                fprintf(stderr, "No board runs just now (%s): its output comes when it starts.\n",
+                fprintf(stderr, "No board runs just now (%s): its output comes when it starts.\r\n",
                         property_string(p, "state"));
         else if (streq(stage, "repl"))
-                fprintf(stderr, "Ctrl-D starts main.py (soft reset). Enter shows the prompt.\n");
+                fprintf(stderr, "Ctrl-D starts main.py (soft reset). Enter shows the prompt.\r\n");
         else
-                fprintf(stderr, "%s is running: Ctrl-C interrupts it, Ctrl-D starts it anew.\n",
+                fprintf(stderr, "%s is running: Ctrl-C interrupts it, Ctrl-D starts it anew.\r\n",
                         stage);
 }
 
@@ -197,7 +198,7 @@ static int explain_end(const Ctl *c, sd_bus *bus, int error) {
         return CTL_EXIT_LOST;
 }
 
-static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r) {
+static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r, const json_t *p) {
         const char *term = getenv("TERM");
         int e;
 
@@ -208,6 +209,7 @@ static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r) {
                         complain("Failed to set the terminal: %s.", strerror(-e));
                         return CTL_EXIT_FAILURE;
                 }
+                greet(p);
         } else
                 (void) signal(SIGPIPE, SIG_IGN); /* write_all() tells */
         e = talk(r);
@@ -253,10 +255,8 @@ static int repl_run(const Ctl *c, const Invocation *in) {
         }
         repl.console = console;
         repl.at_prompt = streq(property_string(p, "stage"), "repl");
-        if (repl.terminal)
-                greet(p);
+        r = repl_talk(c, bus, &repl, p);
         json_decref(p);
-        r = repl_talk(c, bus, &repl);
         paste_filter_done(&repl.filter);
         free(repl.pending);
         return r;
