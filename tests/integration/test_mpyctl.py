@@ -297,8 +297,8 @@ def test_repl_piped(board):
 
 def test_repl_terminal(board):
     s = Screen(board, "repl")
-    assert b"Ctrl-] leaves" in s.until(b"prompt.")
     s.until(b"\x1b[?2004h")
+    assert b"Ctrl-] leaves" in s.until(b"prompt.")  # when the terminal is the board's already
     assert not s.echoes()
     s.type(b"\x03")
     s.until(b">>> ")
