@@ -36,7 +36,7 @@ enum {
 #define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 3u
+#define LINK_VERSION 4u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -56,12 +56,14 @@ typedef enum LinkType {
         LINK_LOG,           /* a line for the journal from the port itself, not from a script */
         LINK_WATCHDOG,      /* a watchdog is set, set anew or stopped */
         LINK_AWAKE,         /* the VM goes on, and RETAINED_WORD_TELL_AWAKE asked to hear of it */
+        LINK_PIN,           /* asks for a GPIO line; LINK_PIN_LINE follows */
         /* supervisor → board */
         LINK_BOOT = 64,     /* go: everything a new VM must know */
         LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */
         LINK_STOP,          /* forced stop, step 1: as LINK_INTERRUPT, then end as for a soft reset */
         LINK_ABORT,         /* forced stop, step 2: VM abort, then end as for a soft reset */
         LINK_WATCHDOG_WARNING, /* a watchdog bites soon: call what the program has set for that */
+        LINK_PIN_LINE,      /* the line's descriptor (SCM_RIGHTS), or why there is none */
         LINK_TYPE_INVALID = -EINVAL,
 } LinkType;
 
@@ -119,6 +121,28 @@ typedef struct LinkWatchdogWarning {
         WatchdogId id;
 } LinkWatchdogWarning;
 
+/* name: of a line, as gpio_request() takes it; not NUL-terminated, no NUL in it. ticket comes back with
+ * the answer. */
+typedef struct LinkPin {
+        uint32_t ticket;
+        const char *name;
+        size_t name_size;
+} LinkPin;
+#define LINK_PIN_NAME_MAX 63u
+
+/* error 0: one descriptor comes with the message, for gpio_line_init(). It is the same line, in the same
+ * state, for each board until a hard reset; the supervisor holds it. Otherwise a positive errno: ENOENT
+ * (there is no such line), EBUSY (text names its consumer), EPERM (not for scripts), or the kernel's. */
+typedef struct LinkPinLine {
+        uint32_t ticket;
+        uint32_t error;
+        uint32_t direction; /* GpioDirection, as the line is now */
+        uint32_t pull;      /* GpioPull */
+        const char *text;   /* of the error, or the chip and offset of the line; not NUL-terminated */
+        size_t text_size;
+} LinkPinLine;
+#define LINK_PIN_TEXT_MAX 255u
+
 typedef struct LinkData { /* LINK_UNREAD_INPUT, LINK_LOG */
         uint8_t level;    /* LINK_LOG: syslog priority 0..7; otherwise 0 */
         const char *data;
@@ -155,6 +179,8 @@ typedef struct LinkMessage {
                 LinkWatchdog watchdog;
                 LinkWatchdogWarning watchdog_warning;
                 LinkBoot boot;
+                LinkPin pin;
+                LinkPinLine pin_line;
         };
 } LinkMessage;
 

@@ -21,6 +21,10 @@
  *   GetTotals() → (s)                   JSON object: what was counted since the first record
  *   GetLog(u max)                       → a(tyss)                     realtime µs, priority, ident, text
  *   FollowLog()                         → ()                          Logged signals on this connection
+ *   ListPins()                          → a(susbsssi)                 GPIO lines: chip, offset, name, used, consumer,
+ *                                       direction, pull, level (0, 1; -1: nobody can tell)
+ *   DrivePin(s name, i level)           → ()                          what the world does to a simulated line: 0, 1,
+ *                                       -1 lets go
  *
  *   signal Logged(tyss)
  *   signal BoardReset(s cause, s detail)
@@ -49,6 +53,7 @@
 /* sd-bus error names */
 #define CONTROL_ERROR_CONSOLE_BUSY "org.mpyd1.Error.ConsoleBusy" /* message names the holder */
 #define CONTROL_ERROR_SAFE_MODE "org.mpyd1.Error.SafeMode"       /* it is so already, or a flag holds it */
+#define CONTROL_ERROR_NO_PIN "org.mpyd1.Error.NoPin"             /* there is no such GPIO line */
 #define CONTROL_ERROR_NO_BOARD "org.mpyd1.Error.NoBoard"         /* no VM runs just now */
 
 /* Properties: name, D-Bus type, meaning. Times are microseconds; *At is the wall clock, *Boottime is

@@ -57,6 +57,13 @@ mp_uint_t mp_hal_ticks_ms(void) {
         return (mp_uint_t) (clock_monotonic_nsec() / 1000000);
 }
 
+void mp_hal_delay_us_fast(mp_uint_t us) {
+        int64_t until = clock_monotonic_nsec() + (int64_t) us * 1000;
+
+        while (clock_monotonic_nsec() < until)
+                ;
+}
+
 mp_uint_t mp_hal_ticks_us(void) {
         return (mp_uint_t) (clock_monotonic_nsec() / 1000);
 }

@@ -12,12 +12,14 @@
 #include "board/input.h"
 #include "board/irq.h"
 #include "board/link.h"
+#include "board/pin-link.h"
+#include "board/pins.h"
 #include "board/timer.h"
 #include "board/wdt.h"
 
 #define STACK_SIZE (128 * 1024)
 
-enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_VM_TIMER, POLL_IN, POLL_OUT, POLL_MAX };
+enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_VM_TIMER, POLL_PINS, POLL_IN, POLL_OUT, POLL_MAX };
 
 static struct {
         int kick_fd;
@@ -40,8 +42,11 @@ void io_thread_stop_input(void) {
 static void io_handle_link(void) {
         uint8_t buf[LINK_MESSAGE_MAX];
         LinkMessage m;
+        int fd;
 
-        while (link_receive(false, buf, &m)) {
+        while (link_receive(false, buf, &m, &fd)) {
+                if (m.type != LINK_PIN_LINE)
+                        fd = safe_close(fd); /* only that one has any */
                 switch (m.type) {
                 case LINK_INTERRUPT:
                         irq_interrupt();
@@ -55,6 +60,9 @@ static void io_handle_link(void) {
                 case LINK_WATCHDOG_WARNING:
                         wdt_warn(m.watchdog_warning.id);
                         break;
+                case LINK_PIN_LINE:
+                        pin_link_answer(&m.pin_line, fd);
+                        break;
                 case LINK_HELLO:
                 case LINK_STAGE:
                 case LINK_STAGE_END:
@@ -63,6 +71,7 @@ static void io_handle_link(void) {
                 case LINK_LOG:
                 case LINK_WATCHDOG:
                 case LINK_AWAKE:
+                case LINK_PIN:
                 case LINK_BOOT:
                 case LINK_TYPE_INVALID:
                         board_exit_fatal("The supervisor sent %s to a board that runs.",
@@ -97,6 +106,7 @@ static void *io_thread_run(void *arg) {
                         [POLL_LINK] = { .fd = BOARD_FD_LINK, .events = POLLIN },
                         [POLL_TIMER] = { .fd = console_timer_fd(), .events = POLLIN },
                         [POLL_VM_TIMER] = { .fd = timer_fd(), .events = POLLIN },
+                        [POLL_PINS] = { .fd = pins_fd(), .events = POLLIN },
                         [POLL_IN] = { .fd = reads && !full ? BOARD_FD_CONSOLE_IN : -1,
                                       .events = POLLIN },
                         [POLL_OUT] = { .fd = console_is_blocked() ? BOARD_FD_CONSOLE_OUT : -1,
@@ -115,6 +125,8 @@ static void *io_thread_run(void *arg) {
                         console_flush_timer();
                 if (fds[POLL_VM_TIMER].revents)
                         timer_expire();
+                if (fds[POLL_PINS].revents || fds[POLL_KICK].revents)
+                        pins_take_edges();
                 if (reads)
                         input_open = io_handle_input(fds[POLL_IN].revents != 0);
                 aborting = irq_abort_repeat();

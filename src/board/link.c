@@ -61,13 +61,32 @@ void link_log(int level, const char *format, ...) {
         }, MSG_DONTWAIT);
 }
 
-bool link_receive(bool wait, void *buf, LinkMessage *ret) {
-        int flags = MSG_TRUNC | (wait ? 0 : MSG_DONTWAIT);
+static int take_descriptor(struct msghdr *h) {
+        int fd = -EBADF;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+                        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+        return fd;
+}
+
+bool link_receive(bool wait, void *buf, LinkMessage *ret, int *ret_fd) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control;
+        struct iovec iov = { .iov_base = buf, .iov_len = LINK_MESSAGE_MAX };
+        struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+        int flags = MSG_TRUNC | MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT);
         ssize_t n;
 
-        do
-                n = recv(BOARD_FD_LINK, buf, LINK_MESSAGE_MAX, flags);
-        while (n < 0 && (errno == EINTR || (wait && errno == EAGAIN)));
+        do {
+                h.msg_control = ret_fd ? &control : NULL;
+                h.msg_controllen = ret_fd ? sizeof control : 0;
+                n = recvmsg(BOARD_FD_LINK, &h, flags);
+        } while (n < 0 && (errno == EINTR || (wait && errno == EAGAIN)));
+        if (ret_fd)
+                *ret_fd = n > 0 ? take_descriptor(&h) : -EBADF;
         if (n < 0 && errno == EAGAIN)
                 return false;
         if (n <= 0)

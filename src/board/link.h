@@ -15,5 +15,5 @@ void link_log(int level, const char *format, ...) _printf_(2, 3);
 
 /* Receives one message into buf (LINK_MESSAGE_MAX bytes), which m points into. True: *ret is valid.
  * False: none there now (wait is false). Ends the process when the supervisor is gone or talks
- * nonsense. */
-bool link_receive(bool wait, void *buf, LinkMessage *ret);
+ * nonsense. ret_fd: the descriptor that came with it, the caller's, or -EBADF; NULL: none is taken. */
+bool link_receive(bool wait, void *buf, LinkMessage *ret, int *ret_fd);

@@ -23,6 +23,7 @@
 #include "board/io-thread.h"
 #include "board/irq.h"
 #include "board/link.h"
+#include "board/pins.h"
 #include "board/reset.h"
 #include "board/stages.h"
 #include "board/timer.h"
@@ -157,6 +158,8 @@ static int prepare(void) {
         if (r == 0)
                 r = timer_init();
         if (r == 0)
+                r = pins_init();
+        if (r == 0)
                 r = retained_map(BOARD_FD_RETAINED, &board.retained);
         if (r == 0)
                 vm_show_progress(board.retained);
@@ -171,7 +174,7 @@ static void wait_for_boot(void) {
         LinkMessage m;
 
         link_send(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION, board.confined } });
-        (void) link_receive(true, buf, &m);
+        (void) link_receive(true, buf, &m, NULL);
         if (m.type == LINK_STOP || m.type == LINK_ABORT)
                 _exit(0); /* not even begun */
         if (m.type != LINK_BOOT)

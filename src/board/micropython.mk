@@ -55,13 +55,16 @@ endif
 SHARED_SRC_C = $(addprefix shared/, \
 	readline/readline.c \
 	runtime/gchelper_generic.c \
+	runtime/mpirq.c \
 	runtime/pyexec.c \
 	timeutils/timeutils.c \
 	)
 
+DRIVERS_SRC_C = drivers/bus/softspi.c
+
 SRC_QSTR += $(SHARED_SRC_C) $(BOARD_QSTR_C)
 
-OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o))
+OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o) $(DRIVERS_SRC_C:.c=.o))
 
 # Places where this port does what a microcontroller's interrupt controller does, or where a path or
 # a file needs one more check. Each names the function of ours that stands in for the one called

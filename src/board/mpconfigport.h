@@ -166,10 +166,16 @@ unsigned long clock_random_seed(void);
 #define MICROPY_PY_MACHINE_BOOTLOADER (1)
 #define MICROPY_PY_MACHINE_DISABLE_IRQ_ENABLE_IRQ (0) /* ours hold off Ctrl-C too (irq.c) */
 #define MICROPY_PY_MACHINE_MEMX (0)
-#define MICROPY_PY_MACHINE_SIGNAL (0)
+#define MICROPY_PY_MACHINE_PIN_MAKE_NEW mp_pin_make_new
+#define MICROPY_PY_MACHINE_SIGNAL (1)
+#define MICROPY_PY_MACHINE_PULSE (1)
+#define MICROPY_PY_MACHINE_SOFTI2C (1)
+#define MICROPY_PY_MACHINE_SOFTSPI (1)
+#define MICROPY_PY_ONEWIRE (1)
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                                           \
         { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                \
         { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                  \
+        { MP_ROM_QSTR(MP_QSTR_Pin), MP_ROM_PTR(&machine_pin_type) },                               \
         { MP_ROM_QSTR(MP_QSTR_Timer), MP_ROM_PTR(&machine_timer_type) },                           \
         { MP_ROM_QSTR(MP_QSTR_RTC), MP_ROM_PTR(&machine_rtc_type) },                               \
         { MP_ROM_QSTR(MP_QSTR_WDT), MP_ROM_PTR(&machine_wdt_type) },                               \

@@ -24,6 +24,9 @@ static int parse_key_count(const ConfigKey *k, const char *value, void *target);
 static int parse_key_rate(const ConfigKey *k, const char *value, void *target);
 static int parse_key_level(const ConfigKey *k, const char *value, void *target);
 static int parse_key_user(const ConfigKey *k, const char *value, void *target);
+static int parse_key_gpio_source(const ConfigKey *k, const char *value, void *target);
+static int parse_key_lines(const ConfigKey *k, const char *value, void *target);
+static int parse_key_safe_state(const ConfigKey *k, const char *value, void *target);
 
 #define FIELD(name) offsetof(Config, name)
 
@@ -93,6 +96,20 @@ static const ConfigKey keys[] = {
         { "safe-mode", "retry-max", "24h",
           "The longest such time.",
           parse_key_time, FIELD(safe_mode.retry_max_usec), USEC_PER_SEC, 365 * USEC_PER_DAY },
+
+        { "gpio", "chip", "auto",
+          "Where GPIO lines are: kernel, simulated, off; or auto: the kernel's, if it has any.",
+          parse_key_gpio_source, FIELD(gpio.source), 0, 0 },
+
+        { "pins", "allow", "*",
+          "Lines that scripts may have: names, * and ? in them, a space between.",
+          parse_key_lines, FIELD(pins.allow), 0, 0 },
+        { "pins", "reserve", "none",
+          "Lines that they may not have all the same; or none.",
+          parse_key_lines, FIELD(pins.reserve), 0, 0 },
+        { "pins", "safe-state", "input",
+          "Lines that a hard reset drives, such as GPIO17=0 GPIO27=1; all others become inputs.",
+          parse_key_safe_state, FIELD(pins.safe_state), 0, 0 },
 
         { "history", "max-size", "16M",
           "How large history.db may become; the oldest entries go first.",
@@ -242,6 +259,47 @@ static int parse_key_user(const ConfigKey *k, const char *value, void *target) {
         return free_and_strdup(target, value);
 }
 
+/* Names as gpio/gpio.h has them. */
+static int parse_key_gpio_source(const ConfigKey *k, const char *value, void *target) {
+        static const char *const names[] = { "auto", "kernel", "simulated", "off" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(value, names[i])) {
+                        *(int *) target = (int) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static bool is_line_name(const char *s, size_t n, const char *also) {
+        for (size_t i = 0; i < n; i++)
+                if (!isgraph((unsigned char) s[i]) || (ispunct((unsigned char) s[i]) && !strchr(also, s[i])))
+                        return false;
+        return n > 0 && n < 64;
+}
+
+static int parse_key_lines(const ConfigKey *k, const char *value, void *target) {
+        for (const char *p = value; *p; p += strspn(p, " ")) {
+                size_t n = strcspn(p, " ");
+
+                if (!is_line_name(p, n, "*?_-.:+/#"))
+                        return -EINVAL;
+                p += n;
+        }
+        return *value ? free_and_strdup(target, value) : -EINVAL;
+}
+
+static int parse_key_safe_state(const ConfigKey *k, const char *value, void *target) {
+        for (const char *p = value; *p && !streq(value, "input"); p += strspn(p, " ")) {
+                size_t n = strcspn(p, " ");
+
+                if (n < 3 || p[n - 2] != '=' || !strchr("01", p[n - 1]) || !is_line_name(p, n - 2, "_-.:+/#"))
+                        return -EINVAL;
+                p += n;
+        }
+        return *value ? free_and_strdup(target, value) : -EINVAL;
+}
+
 /* What a value must look like, for people; the default follows where it ends in a blank. */
 static const char *form_of(const ConfigKey *k) {
         if (k->parse == parse_key_size)
@@ -258,6 +316,12 @@ static const char *form_of(const ConfigKey *k) {
                 return "not a rate; write unlimited or a number per time, such as 10/min or 1/s";
         if (k->parse == parse_key_level)
                 return "not a level; write err, warning, notice, info or debug";
+        if (k->parse == parse_key_gpio_source)
+                return "not a kind of chip; write auto, kernel, simulated or off";
+        if (k->parse == parse_key_lines)
+                return "not names of lines; write some with a space between, such as GPIO17 GPIO2?";
+        if (k->parse == parse_key_safe_state)
+                return "not a state of lines; write input, or lines and their levels, such as GPIO17=0 GPIO27=1";
         return "not the name of an account; write one such as ";
 }
 

@@ -53,6 +53,9 @@ typedef struct Loader {
 
 void config_done(Config *c) {
         free(c->board.user);
+        free(c->pins.allow);
+        free(c->pins.reserve);
+        free(c->pins.safe_state);
         for (size_t i = 0; i < c->n_warnings; i++)
                 free(c->warnings[i]);
         free(c->warnings);

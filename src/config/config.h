@@ -43,6 +43,14 @@ typedef struct Config {
                 uint64_t retry_max_usec;    /* 24h */
         } safe_mode;
         struct {
+                int source;                 /* GpioSource; auto */
+        } gpio;
+        struct {
+                char *allow;                /* names, patterns of fnmatch(3), a space between; "*" */
+                char *reserve;              /* the same, of those not for scripts; "none" */
+                char *safe_state;           /* "input", or NAME=0, NAME=1 …: what a hard reset sets; "input" */
+        } pins;
+        struct {
                 uint64_t max_size;          /* bytes; 16M */
                 uint64_t commit_timeout_usec; /* how long a board waits at the door; 500ms */
         } history;

@@ -12,6 +12,8 @@
  *                 u64 heap_size, u64 heap_max, 8 bytes unique_id
  *   WATCHDOG      u32 id, u32 0, u64 timeout_usec, u64 warn_usec
  *   WATCHDOG_WARNING  u32 id
+ *   PIN           u32 ticket, name
+ *   PIN_LINE      u32 ticket, u32 error, u32 direction, u32 pull, text
  *   AWAKE, INTERRUPT, STOP, ABORT: empty */
 #include "mpyd/board-link.h"
 
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/gpio-line.h"
 #include "util/macros.h"
 
 #define HELLO_SIZE 8u
@@ -28,6 +31,9 @@
 #define LOG_SIZE 1u /* and data */
 #define WATCHDOG_SIZE 24u
 #define WATCHDOG_WARNING_SIZE 4u
+#define PIN_SIZE 4u /* and name */
+#define PIN_LINE_SIZE 16u /* and text */
+#define ERRNO_MAX 4095u
 #define BOOT_SIZE (40u + LINK_UNIQUE_ID_SIZE)
 
 static_assert(STAGE_END_SIZE + LINK_TEXT_MAX <= LINK_PAYLOAD_MAX, "a traceback fits");
@@ -77,6 +83,11 @@ static bool watchdog_valid(const LinkWatchdog *w) {
                w->timeout_usec <= LINK_WATCHDOG_MAX_USEC && w->warn_usec < w->timeout_usec;
 }
 
+static bool pin_line_valid(const LinkPinLine *l) {
+        return l->error <= ERRNO_MAX && l->direction < GPIO_DIRECTION_MAX && l->pull < GPIO_PULL_MAX &&
+               l->text_size <= LINK_PIN_TEXT_MAX && (l->text || l->text_size == 0);
+}
+
 /* Both ways ask the same question about a value, so that they cannot disagree. */
 static bool message_valid(const LinkMessage *m) {
         switch (m->type) {
@@ -107,6 +118,11 @@ static bool message_valid(const LinkMessage *m) {
                 return watchdog_valid(&m->watchdog);
         case LINK_WATCHDOG_WARNING:
                 return watchdog_id_to_string(m->watchdog_warning.id) != NULL;
+        case LINK_PIN:
+                return m->pin.name && m->pin.name_size > 0 && m->pin.name_size <= LINK_PIN_NAME_MAX &&
+                       !memchr(m->pin.name, '\0', m->pin.name_size);
+        case LINK_PIN_LINE:
+                return pin_line_valid(&m->pin_line);
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -148,6 +164,14 @@ static size_t payload_layout(const LinkMessage *m, const char **ret_tail, size_t
                 return WATCHDOG_SIZE;
         case LINK_WATCHDOG_WARNING:
                 return WATCHDOG_WARNING_SIZE;
+        case LINK_PIN:
+                *ret_tail = m->pin.name;
+                *ret_tail_size = m->pin.name_size;
+                return PIN_SIZE;
+        case LINK_PIN_LINE:
+                *ret_tail = m->pin_line.text;
+                *ret_tail_size = m->pin_line.text_size;
+                return PIN_LINE_SIZE;
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -206,6 +230,15 @@ static void encode_fixed(const LinkMessage *m, uint8_t *p) {
                 break;
         case LINK_WATCHDOG_WARNING:
                 put32(p, (uint32_t) m->watchdog_warning.id);
+                break;
+        case LINK_PIN:
+                put32(p, m->pin.ticket);
+                break;
+        case LINK_PIN_LINE:
+                put32(p, m->pin_line.ticket);
+                put32(p + 4, m->pin_line.error);
+                put32(p + 8, m->pin_line.direction);
+                put32(p + 12, m->pin_line.pull);
                 break;
         case LINK_AWAKE:
         case LINK_UNREAD_INPUT:
@@ -330,6 +363,27 @@ static bool decode_payload(const uint8_t *p, size_t size, LinkMessage *m) {
                         return false;
                 m->watchdog_warning.id = (WatchdogId) get_enum(p);
                 return true;
+        case LINK_PIN:
+                if (size < PIN_SIZE)
+                        return false;
+                m->pin = (LinkPin) {
+                        .ticket = get32(p),
+                        .name = (const char *) p + PIN_SIZE,
+                        .name_size = size - PIN_SIZE,
+                };
+                return true;
+        case LINK_PIN_LINE:
+                if (size < PIN_LINE_SIZE)
+                        return false;
+                m->pin_line = (LinkPinLine) {
+                        .ticket = get32(p),
+                        .error = get32(p + 4),
+                        .direction = get32(p + 8),
+                        .pull = get32(p + 12),
+                        .text = (const char *) p + PIN_LINE_SIZE,
+                        .text_size = size - PIN_LINE_SIZE,
+                };
+                return true;
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -437,6 +491,10 @@ const char *link_type_to_string(LinkType t) {
                 return "abort";
         case LINK_WATCHDOG_WARNING:
                 return "watchdog-warning";
+        case LINK_PIN:
+                return "pin";
+        case LINK_PIN_LINE:
+                return "pin-line";
         case LINK_TYPE_INVALID:
                 break;
         }

@@ -248,7 +248,17 @@ static int on_exit_event(sd_event_source *s, const siginfo_t *si, void *userdata
 }
 
 int board_process_send(BoardProcess *b, const LinkMessage *m) {
+        return board_process_send_fd(b, m, -EBADF);
+}
+
+int board_process_send_fd(BoardProcess *b, const LinkMessage *m, int fd) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
         uint8_t buf[LINK_MESSAGE_MAX];
+        struct iovec iov = { .iov_base = buf };
+        struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
         LinkMessage copy = *m;
         int n;
 
@@ -256,9 +266,13 @@ int board_process_send(BoardProcess *b, const LinkMessage *m) {
         n = link_encode(&copy, buf, sizeof buf);
         if (n < 0)
                 return n;
-        if (send(b->link_fd, buf, (size_t) n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-                return -errno;
-        return 0;
+        iov.iov_len = (size_t) n;
+        if (fd >= 0) {
+                memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+                h.msg_control = &control;
+                h.msg_controllen = sizeof control;
+        }
+        return sendmsg(b->link_fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* A second description of a pipe's read end: the board decides whether its own one blocks. */

@@ -59,6 +59,9 @@ pid_t board_process_pid(const BoardProcess *b);
 /* -EAGAIN when the board does not read its messages. */
 int board_process_send(BoardProcess *b, const LinkMessage *m) _must_check_;
 
+/* The same with a descriptor beside it (borrowed); fd < 0: without. */
+int board_process_send_fd(BoardProcess *b, const LinkMessage *m, int fd) _must_check_;
+
 /* SIGKILL, through the pidfd: it can hit nobody else. */
 int board_process_kill(BoardProcess *b);
 

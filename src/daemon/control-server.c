@@ -526,6 +526,59 @@ static int method_follow_log(sd_bus_message *m, void *userdata, sd_bus_error *er
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static void append_pin(void *data, const GpioLineInfo *info, int level) {
+        sd_bus_message *reply = data;
+
+        (void) sd_bus_message_append(reply, "(susbsssi)", info->chip, (uint32_t) info->offset, info->name,
+                                     (int) info->used, info->consumer,
+                                     gpio_direction_to_string(info->settings.direction),
+                                     gpio_pull_to_string(info->settings.pull), (int32_t) level);
+}
+
+static int method_list_pins(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Peer *p = userdata;
+        int r = refuse_script(p, error);
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(susbsssi)");
+        if (r < 0)
+                return r;
+        r = p->server->backend.pins(p->server->backend.userdata, append_pin, reply);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "the GPIO chips cannot be read: %s",
+                                               strerrordesc_np(-r) ?: "?");
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_drive_pin(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        const char *name;
+        int32_t level;
+        int r;
+
+        r = sd_bus_message_read(m, "si", &name, &level);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        if (level < -1 || level > 1)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%d is no level; 0, 1 and -1 (let go) are",
+                                         (int) level);
+        r = p->server->backend.drive_pin(p->server->backend.userdata, name, level);
+        if (r == -ENOENT)
+                return sd_bus_error_setf(error, CONTROL_ERROR_NO_PIN, "there is no line %.64s", name);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+                                        "only simulated lines can be driven from outside ([gpio] chip=simulated)");
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 static int get_property(sd_bus *bus, const char *path, const char *interface, const char *name,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
@@ -562,6 +615,10 @@ static const sd_bus_vtable board_vtable[] = {
                                 method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("FollowLog", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_follow_log,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListPins", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(susbsssi)", lines),
+                                method_list_pins, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("DrivePin", SD_BUS_ARGS("s", name, "i", level), SD_BUS_NO_RESULT,
+                                method_drive_pin, SD_BUS_VTABLE_UNPRIVILEGED),
         CONTROL_PROPERTIES(X)
         SD_BUS_SIGNAL_WITH_ARGS("Logged",
                                 SD_BUS_ARGS("t", realtime_usec, "y", priority, "s", ident, "s", text),

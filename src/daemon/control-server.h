@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "daemon/log-ring.h"
+#include "gpio/gpio.h"
 #include "history/history.h"
 #include "mpyd/reset.h"
 #include "util/macros.h"
@@ -33,6 +34,9 @@ typedef struct ControlBackend {
         int (*history)(void *userdata, const HistoryQuery *q, HistoryAnswer answer, void *answer_data);
         int (*totals)(void *userdata, HistoryTotals *ret);
         const LogRing *(*log)(void *userdata);
+        /* Calls each for each line, with its level: 0, 1, or -1 when nobody can tell. */
+        int (*pins)(void *userdata, void (*each)(void *data, const GpioLineInfo *info, int level), void *data);
+        int (*drive_pin)(void *userdata, const char *name, int level);
         /* Whether pid is the process of the board; NULL: its user tells it apart. */
         bool (*is_board)(void *userdata, pid_t pid);
         void *userdata;

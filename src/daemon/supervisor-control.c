@@ -84,6 +84,17 @@ static const LogRing *backend_log(void *userdata) {
         return &s->log;
 }
 
+static int backend_pins(void *userdata, void (*each)(void *data, const GpioLineInfo *info, int level),
+                        void *data) {
+        return supervisor_pins_list(userdata, each, data);
+}
+
+static int backend_drive_pin(void *userdata, const char *name, int level) {
+        Supervisor *s = userdata;
+
+        return gpio_drive(s->gpio, name, level);
+}
+
 static bool backend_is_board(void *userdata, pid_t pid) {
         Supervisor *s = userdata;
 
@@ -117,6 +128,8 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .history = backend_history,
                 .totals = backend_totals,
                 .log = backend_log,
+                .pins = backend_pins,
+                .drive_pin = backend_drive_pin,
                 .is_board = backend_is_board,
                 .userdata = s,
         };

@@ -39,6 +39,14 @@ void supervisor_safe_mode_reload(Supervisor *s);
  * the flag holds it (s->safe_mode_flag). */
 int supervisor_safe_mode_ask(Supervisor *s, bool enter, SafeModeDoor door, const char *who) _must_check_;
 
+/* GPIO lines: supervisor-pins.c. */
+int supervisor_pins_new(Supervisor *s) _must_check_;
+void supervisor_pins_done(Supervisor *s);             /* to their safe state, and released */
+void supervisor_pins_ask(Supervisor *s, const LinkPin *m);
+int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineInfo *info, int level),
+                         void *data) _must_check_;
+void supervisor_pins_reset(Supervisor *s, ResetKind kind); /* a life has ended: this kind of reset follows */
+
 /* A program that nobody looks after: supervisor-recovery.c. */
 int supervisor_recovery_new(Supervisor *s) _must_check_;
 void supervisor_recovery_done(Supervisor *s);

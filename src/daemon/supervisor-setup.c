@@ -67,6 +67,9 @@ static void tell_pending(const Config *old, const Config *fresh, ReloadNote note
                 bool pending;
                 const char *line;
         } lines[] = {
+                { fresh->gpio.source != old->gpio.source, "[gpio] chip takes effect when mpyd restarts." },
+                { !streq(fresh->pins.safe_state, old->pins.safe_state),
+                  "[pins] safe-state takes effect at the next hard reset of the board." },
                 { !streq(fresh->board.user, old->board.user),
                   "[board] user takes effect when mpyd restarts." },
                 { fresh->history.max_size != old->history.max_size,
@@ -413,6 +416,9 @@ static int start(Supervisor *s) {
         r = supervisor_recovery_new(s);
         if (r < 0)
                 return r;
+        r = supervisor_pins_new(s);
+        if (r < 0)
+                return r;
         supervisor_host_watch_power(s);
         r = open_doors(s);
         if (r < 0)
@@ -495,6 +501,7 @@ Supervisor *supervisor_free(Supervisor *s) {
                 return NULL;
         log_set_sink(NULL, NULL);
         s->board = board_process_free(s->board);
+        supervisor_pins_done(s);
         s->console = console_free(s->console);
         s->control = control_server_free(s->control);
         s->system_bus = system_bus_free(s->system_bus);

@@ -153,6 +153,7 @@ static void do_record(Supervisor *s) {
         r.delayed = next->delayed;
         r.evidence = evidence;
         tell_reset(s, next);
+        supervisor_pins_reset(s, next->kind);
         supervisor_safe_mode_decide(s, oom);
         supervisor_recovery_begin(s);
         if (next->kind == RESET_KIND_SOFT) { /* nobody waits for its row, and the board wants to start */
@@ -184,6 +185,7 @@ static void do_record_end(Supervisor *s) {
         HistoryRecord r = make_record(s);
         int q;
 
+        supervisor_pins_reset(s, RESET_KIND_HARD);
         supervisor_safe_mode_end(s);
         r.name = (char *) journal_event_to_string(event);
         (void) snprintf(text, sizeof text, "The board has ended: %s, after %s", r.detail,
@@ -693,11 +695,15 @@ static void on_message(void *userdata, const LinkMessage *m) {
         case LINK_AWAKE:
                 supervisor_on_awake(s);
                 break;
+        case LINK_PIN:
+                supervisor_pins_ask(s, &m->pin);
+                break;
         case LINK_BOOT:
         case LINK_INTERRUPT:
         case LINK_STOP:
         case LINK_ABORT:
         case LINK_WATCHDOG_WARNING:
+        case LINK_PIN_LINE:
                 on_fault(s, "it sent a message that only the supervisor sends");
                 break;
         case LINK_TYPE_INVALID:

@@ -19,6 +19,7 @@
 #include "daemon/system-bus.h"
 #include "daemon/stall.h"
 #include "daemon/watchdog.h"
+#include "gpio/gpio.h"
 #include "history/history.h"
 #include "host/evidence.h"
 #include "host/host-facts.h"
@@ -84,6 +85,10 @@ typedef struct Supervisor {
         Evidence evidence;             /* of the start, until it is recorded */
         char *last_words;              /* of this life's port, when it gives up */
         int64_t oom_kills;             /* the kernel's count at the last hard reset */
+
+        Gpio *gpio;
+        struct HeldPin *pins;          /* lines that a board has asked for, or that have a safe level */
+        size_t n_pins;
 
         Watchdog watchdog;
         Stall stall;

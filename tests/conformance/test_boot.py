@@ -58,8 +58,7 @@ def test_S02_console_is_ready_before_the_first_line_of_boot(boards):
     assert after.startswith("MicroPython v1.25.0")
 
 
-@item("S3", "RTC.memory() survives a hard reset, the interpreter does not; "
-            "pins and network objects wait for machine.Pin and network")
+@item("S3", "RTC.memory() survives a hard reset, the interpreter does not; network objects wait for network")
 def test_S03_hard_reset_keeps_rtc_memory_only(board):
     repl = board.friendly()
     repl.line("import machine; relic = 1")

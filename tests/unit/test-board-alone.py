@@ -117,12 +117,12 @@ class Board:
         os.close(self.retained)
 
     def send(self, kind, payload=b""):
-        self.life.link.send(HEADER.pack(0x4d50, 3, kind, 0, len(payload), 0) + payload)
+        self.life.link.send(HEADER.pack(0x4d50, 4, kind, 0, len(payload), 0) + payload)
 
     def take(self, data):
         magic, version, kind, zero, size, _ = HEADER.unpack_from(data)
         payload = data[16:]
-        assert (magic, version, zero, size) == (0x4d50, 3, 0, len(payload))
+        assert (magic, version, zero, size) == (0x4d50, 4, 0, len(payload))
         if kind == HELLO:
             cause, reset, flags = self.life.boot
             self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, self.safe_mode, *self.heap,
@@ -846,7 +846,7 @@ def test_stuck_in_c_is_neither(board):
 
 def test_what_is_not_there_yet_is_absent(board):
     b = board().raw()
-    for name in ("Pin", "UART", "mem32", "Signal"):
+    for name in ("UART", "I2C", "SPI", "PWM", "ADC", "mem32"):
         assert "AttributeError" in b.error(f"import machine; machine.{name}")
     for name in ("network", "bluetooth"):
         assert "ImportError" in b.error(f"import {name}")

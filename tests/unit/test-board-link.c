@@ -41,6 +41,10 @@ static const LinkMessage samples[] = {
         { .type = LINK_WATCHDOG, .watchdog = { WATCHDOG_MICROCONTROLLER, 0, 0 } },
         { .type = LINK_WATCHDOG_WARNING, .watchdog_warning = { WATCHDOG_MACHINE } },
         { .type = LINK_AWAKE },
+        { .type = LINK_PIN, .pin = { 7, "GPIO17", 6 } },
+        { .type = LINK_PIN, .pin = { UINT32_MAX, "x", 1 } },
+        { .type = LINK_PIN_LINE, .pin_line = { 7, 0, 2, 3, "simulated:17", 12 } },
+        { .type = LINK_PIN_LINE, .pin_line = { 8, EBUSY, 0, 0, NULL, 0 } },
 };
 
 static void assert_tail_equal(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -98,6 +102,17 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
         case LINK_WATCHDOG_WARNING:
                 assert_int_equal(a->watchdog_warning.id, b->watchdog_warning.id);
                 break;
+        case LINK_PIN:
+                assert_int_equal(a->pin.ticket, b->pin.ticket);
+                assert_tail_equal(a->pin.name, a->pin.name_size, b->pin.name, b->pin.name_size);
+                break;
+        case LINK_PIN_LINE:
+                assert_int_equal(a->pin_line.ticket, b->pin_line.ticket);
+                assert_int_equal(a->pin_line.error, b->pin_line.error);
+                assert_int_equal(a->pin_line.direction, b->pin_line.direction);
+                assert_int_equal(a->pin_line.pull, b->pin_line.pull);
+                assert_tail_equal(a->pin_line.text, a->pin_line.text_size, b->pin_line.text, b->pin_line.text_size);
+                break;
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -149,7 +164,7 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 3, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                0x50, 0x4d, 4, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
                 3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
                 1, 2, 3, 4, 5, 6, 7, 0xff,
@@ -191,7 +206,8 @@ static void test_wrong_payload_size(void **state) {
                 { LINK_LOG, 1, LINK_PAYLOAD_MAX }, { LINK_BOOT, 48, 48 },
                 { LINK_INTERRUPT, 0, 0 },   { LINK_STOP, 0, 0 },  { LINK_ABORT, 0, 0 },
                 { LINK_WATCHDOG, 24, 24 },  { LINK_WATCHDOG_WARNING, 4, 4 },
-                { LINK_AWAKE, 0, 0 },
+                { LINK_AWAKE, 0, 0 },        { LINK_PIN, 4 + 1, 4 + LINK_PIN_NAME_MAX },
+                { LINK_PIN_LINE, 16, 16 + LINK_PIN_TEXT_MAX },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
@@ -207,6 +223,8 @@ static void test_wrong_payload_size(void **state) {
                                 buf[LINK_HEADER_SIZE] = LINK_VERSION;
                         if (types[i].type == LINK_BOOT || types[i].type == LINK_WATCHDOG)
                                 buf[LINK_HEADER_SIZE] = 1; /* a cause, what can be stopped */
+                        if (types[i].type == LINK_PIN)
+                                memset(buf + LINK_HEADER_SIZE, 'x', payload);
                         if (fits)
                                 assert_int_equal(decode(buf, LINK_HEADER_SIZE + payload, &m, NULL),
                                                  0);
@@ -377,7 +395,14 @@ static void test_encode_refuses(void **state) {
                 { .type = (LinkType) 0 },
                 { .type = LINK_TYPE_INVALID },
                 { .type = (LinkType) 63 },
-                { .type = (LinkType) (LINK_WATCHDOG_WARNING + 1) },
+                { .type = (LinkType) (LINK_PIN_LINE + 1) },
+                { .type = LINK_PIN, .pin = { 1, "", 0 } },
+                { .type = LINK_PIN, .pin = { 1, "a\0b", 3 } },
+                { .type = LINK_PIN, .pin = { 1, NULL, 1 } },
+                { .type = LINK_PIN_LINE, .pin_line = { 1, 4096, 0, 0, NULL, 0 } },
+                { .type = LINK_PIN_LINE, .pin_line = { 1, 0, 4, 0, NULL, 0 } },
+                { .type = LINK_PIN_LINE, .pin_line = { 1, 0, 0, 4, NULL, 0 } },
+                { .type = LINK_PIN_LINE, .pin_line = { 1, 0, 0, 0, NULL, 1 } },
                 { .type = LINK_HELLO, .hello = { LINK_VERSION + 1 } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_INVALID } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_MAX } },

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyctl pin: the machine's GPIO lines, who has them, and what is at them. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl/bus.h"
+#include "ctl/cli.h"
+#include "ctl/style.h"
+#include "ctl/table.h"
+#include "mpyd/control.h"
+
+typedef struct PinLine {
+        const char *chip, *name, *consumer, *direction, *pull;
+        uint32_t offset;
+        int used;
+        int32_t level;
+} PinLine;
+
+static const char *level_text(int32_t level) {
+        return level < 0 ? "" : level ? "1" : "0";
+}
+
+/* "GPIO17", or "CHIP:OFFSET" where the line has no name. */
+static const char *line_name(const PinLine *l, char buf[static 128]) {
+        if (*l->name)
+                return l->name;
+        (void) snprintf(buf, 128, "%s:%u", l->chip, (unsigned) l->offset);
+        return buf;
+}
+
+/* 1: *ret is the next line of the reply; 0: there is none. */
+static int next_line(sd_bus_message *m, PinLine *ret) {
+        return sd_bus_message_read(m, "(susbsssi)", &ret->chip, &ret->offset, &ret->name, &ret->used,
+                                   &ret->consumer, &ret->direction, &ret->pull, &ret->level);
+}
+
+/* ---- list ---- */
+
+static const TableColumn columns[] = {
+        { .title = "LINE" },
+        { .title = "LEVEL", .right = true },
+        { .title = "DIRECTION" },
+        { .title = "PULL", .drop = 2 },
+        { .title = "USED BY", .min_width = 8 },
+        { .title = "CHIP", .min_width = 6, .drop = 1 },
+};
+
+static int add_row(Table *t, const PinLine *l) {
+        char name[128], chip[128];
+        const char *pull = streq(l->pull, "as-is") ? "" : l->pull;
+
+        (void) snprintf(chip, sizeof chip, "%s:%u", l->chip, (unsigned) l->offset);
+        return table_add(t, l->used ? STYLE_NONE : STYLE_DIM,
+                         (const char *const[]) {
+                                 line_name(l, name), level_text(l->level), l->direction, pull,
+                                 !l->used       ? ""
+                                 : *l->consumer ? l->consumer
+                                                : "the kernel",
+                                 chip,
+                         });
+}
+
+static int print_table(sd_bus_message *m) {
+        _cleanup_(table_freep) Table *t = NULL;
+        size_t n = 0;
+        PinLine l;
+        int r = table_new(&t, columns, ELEMENTSOF(columns));
+
+        while (r >= 0 && (r = next_line(m, &l)) > 0) {
+                r = add_row(t, &l);
+                n++;
+        }
+        if (r >= 0 && n == 0)
+                printf("This machine has no GPIO lines.\n");
+        else if (r >= 0)
+                table_print(t, stdout, style_columns(stdout));
+        return r;
+}
+
+static json_t *line_to_json(const PinLine *l) {
+        return json_pack("{s:s, s:i, s:s, s:b, s:s, s:s, s:s, s:o}", "chip", l->chip, "offset", (int) l->offset,
+                         "name", l->name, "used", l->used, "consumer", l->consumer, "direction", l->direction,
+                         "pull", l->pull, "level", l->level < 0 ? json_null() : json_integer(l->level));
+}
+
+static int print_json(sd_bus_message *m) {
+        json_t *array = json_array();
+        PinLine l;
+        int r;
+
+        while ((r = next_line(m, &l)) > 0)
+                if (json_array_append_new(array, line_to_json(&l)) < 0) {
+                        r = -ENOMEM;
+                        break;
+                }
+        if (r >= 0) {
+                json_dumpf(array, stdout, JSON_INDENT(2));
+                fputc('\n', stdout);
+        }
+        json_decref(array);
+        return r;
+}
+
+/* ---- one line ---- */
+
+static int no_such_line(const char *name) {
+        complain("There is no line \"%s\".", name);
+        advise("mpyctl pin list names them all");
+        return CTL_EXIT_NOT_FOUND;
+}
+
+static int show_level(sd_bus_message *m, const char *name) {
+        char buf[128];
+        PinLine l;
+        int r;
+
+        while ((r = next_line(m, &l)) > 0) {
+                if (!streq(line_name(&l, buf), name))
+                        continue;
+                if (l.level < 0) {
+                        complain("Nobody has %s requested, and reading it would change its function.", name);
+                        advise("mpyctl exec 'import machine; print(machine.Pin(\"%s\").value())' asks for it", name);
+                        return CTL_EXIT_FAILURE;
+                }
+                printf("%d\n", (int) l.level);
+                return CTL_EXIT_OK;
+        }
+        return r < 0 ? r : no_such_line(name);
+}
+
+static int list_or_get(const Ctl *c, sd_bus *bus, const char *name) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r = bus_call(bus, "ListPins", &e, &m, "");
+
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "(susbsssi)");
+        if (r >= 0)
+                r = name ? show_level(m, name) : c->json ? print_json(m) : print_table(m);
+        return r < 0 ? bus_explain(c, r, &e, "read the GPIO lines") : r;
+}
+
+static int set_level(const Ctl *c, sd_bus *bus, const char *name, const char *text) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        int32_t level = streq(text, "0") ? 0 : streq(text, "1") ? 1 : streq(text, "open") ? -1 : -2;
+        int r;
+
+        if (level == -2) {
+                complain("\"%s\" is no level.", text);
+                advise("0, 1, or open for nothing that drives the line");
+                return CTL_EXIT_USAGE;
+        }
+        r = bus_call(bus, "DrivePin", &e, NULL, "si", name, level);
+        if (r < 0 && sd_bus_error_has_name(&e, CONTROL_ERROR_NO_PIN))
+                return no_such_line(name);
+        return r < 0 ? bus_explain(c, r, &e, "drive the line") : CTL_EXIT_OK;
+}
+
+static int pin_run(const Ctl *c, const Invocation *in) {
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        const char *what = in->n_arguments > 0 ? in->arguments[0] : "list";
+        static const struct {
+                const char *name;
+                size_t n;
+        } verbs[] = { { "list", 1 }, { "get", 2 }, { "set", 3 } };
+        size_t i = 0;
+        int r;
+
+        while (i < ELEMENTSOF(verbs) && !streq(what, verbs[i].name))
+                i++;
+        if (i == ELEMENTSOF(verbs)) {
+                complain("\"%s\" is not one of list, get and set.", what);
+                return CTL_EXIT_USAGE;
+        }
+        if (in->n_arguments != verbs[i].n && in->n_arguments > 0) {
+                complain("Usage: mpyctl pin list | get LINE | set LINE 0|1|open");
+                return CTL_EXIT_USAGE;
+        }
+        r = bus_connect_or_explain(c, &bus);
+        if (r > 0)
+                return r;
+        return i == 2 ? set_level(c, bus, in->arguments[1], in->arguments[2])
+                      : list_or_get(c, bus, i == 1 ? in->arguments[1] : NULL);
+}
+
+const Verb verb_pin = {
+        .name = "pin",
+        .summary = "GPIO lines: who has them, and what is at them",
+        .usage = "[list | get LINE | set LINE LEVEL]",
+        .help = "Shows the machine's GPIO lines. The level is shown of lines that somebody has asked\n"
+                "mpyd for; reading another one would change what it is used for.\n\n"
+                "  list             all lines (default)\n"
+                "  get LINE         the level at one, 0 or 1\n"
+                "  set LINE LEVEL   what the world does to a simulated line ([gpio] chip=simulated):\n"
+                "                   0 and 1 drive it, open lets go. A real one is wired to what drives it.\n\n"
+                "LINE is its name, such as GPIO17, or CHIP:OFFSET.\n\n"
+                "Examples:\n"
+                "  mpyctl pin\n"
+                "  mpyctl pin set GPIO4 0        # press the button at GPIO4 of a simulated board\n"
+                "  mpyctl --json pin | jq -r '.[] | select(.used) | .name'\n\n"
+                "Exit codes:\n"
+                "  0  done    2  the level is not known    9  no such line\n",
+        .letters = "",
+        .max_arguments = 3,
+        .run = pin_run,
+};

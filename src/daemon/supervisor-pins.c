@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* Pins are latched here (SPEC 2.8, S3, S15, S16): a line that a board has asked for stays requested by the
+ * supervisor, so that its level outlives the board's process. A soft reset hands it on as it is, with no
+ * edge detected and none left to be read; a hard reset, and everything else that ends a life, sets it to
+ * what is safe first and lets go of it. Kernels may leave a released output driven: a relay must not stay
+ * on. */
+#include <stdio.h>
+
+#include "daemon/journal.h"
+#include "daemon/supervisor-private.h"
+#include "gpio/pin-policy.h"
+#include "util/log.h"
+
+#define CONSUMER "mpyd"
+#define PINS_MAX 128u /* that one board may hold: a loop over all names is bounded */
+
+struct HeldPin {
+        GpioRequest *request;
+        char name[GPIO_NAME_MAX];
+};
+
+static struct HeldPin *find(Supervisor *s, const char *name) {
+        for (size_t i = 0; i < s->n_pins; i++)
+                if (streq(s->pins[i].name, name))
+                        return &s->pins[i];
+        return NULL;
+}
+
+/* Also for one that has a safe level, which is held while no board wants it. */
+static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char holder[static GPIO_NAME_MAX]) {
+        struct HeldPin *bigger, *p = find(s, name);
+        GpioRequest *q;
+        int r;
+
+        holder[0] = '\0';
+        if (p) {
+                *ret = p;
+                return 0;
+        }
+        if (s->n_pins >= PINS_MAX)
+                return -EMFILE;
+        bigger = reallocarray(s->pins, s->n_pins + 1, sizeof *bigger);
+        if (!bigger)
+                return -ENOMEM;
+        s->pins = bigger;
+        r = gpio_request(s->gpio, name, CONSUMER, &q, holder);
+        if (r < 0)
+                return r;
+        p = &s->pins[s->n_pins++];
+        *p = (struct HeldPin) { .request = q };
+        (void) snprintf(p->name, sizeof p->name, "%s", name);
+        *ret = p;
+        return 0;
+}
+
+static void let_go(Supervisor *s, struct HeldPin *p) {
+        gpio_request_free(p->request);
+        *p = s->pins[--s->n_pins];
+}
+
+/* ---- the board asks ---- */
+
+static int grant(Supervisor *s, const char *name, LinkPinLine *answer, char text[static LINK_PIN_TEXT_MAX + 1]) {
+        char holder[GPIO_NAME_MAX];
+        struct HeldPin *p;
+        GpioLineInfo info;
+        int r;
+
+        if (!pin_allowed(s->config.pins.allow, s->config.pins.reserve, name)) {
+                (void) snprintf(text, LINK_PIN_TEXT_MAX, "[pins] of mpyd.conf keeps %s from scripts", name);
+                return -EPERM;
+        }
+        r = hold(s, name, &p, holder);
+        if (r == -EBUSY)
+                (void) snprintf(text, LINK_PIN_TEXT_MAX, "%s is used by %s", name, *holder ? holder : "another");
+        else if (r == -EACCES || r == -EPERM)
+                (void) snprintf(text, LINK_PIN_TEXT_MAX, "mpyd may not open the GPIO chips (group gpio)");
+        if (r < 0)
+                return r;
+        r = gpio_request_info(p->request, &info);
+        if (r < 0)
+                return r;
+        answer->direction = (uint32_t) info.settings.direction;
+        answer->pull = (uint32_t) info.settings.pull;
+        (void) snprintf(text, LINK_PIN_TEXT_MAX, "%s:%u", info.chip, info.offset);
+        return gpio_request_open(p->request);
+}
+
+void supervisor_pins_ask(Supervisor *s, const LinkPin *m) {
+        char name[GPIO_NAME_MAX], text[LINK_PIN_TEXT_MAX + 1] = "";
+        LinkMessage answer = { .type = LINK_PIN_LINE, .pin_line = { .ticket = m->ticket } };
+        int fd, r;
+
+        (void) snprintf(name, sizeof name, "%.*s", (int) m->name_size, m->name);
+        fd = grant(s, name, &answer.pin_line, text);
+        if (fd < 0) {
+                answer.pin_line.error = (uint32_t) -fd;
+                log_debug("The board does not get line %s: %s", name, strerrordesc_np(-fd) ?: "?");
+        }
+        answer.pin_line.text = text;
+        answer.pin_line.text_size = strlen(text);
+        r = s->board ? board_process_send_fd(s->board, &answer, fd) : -ENOTCONN;
+        if (r < 0)
+                log_debug("The board does not take line %s: %s", name, strerrordesc_np(-r) ?: "?");
+        safe_close(fd);
+}
+
+/* ---- resets ---- */
+
+static void make_safe(Supervisor *s, struct HeldPin *p, int level) {
+        GpioSettings settings = {
+                .direction = level < 0 ? GPIO_DIRECTION_INPUT : GPIO_DIRECTION_OUTPUT,
+                .value = level == 1,
+        };
+        int r = gpio_request_configure(p->request, &settings);
+
+        if (r < 0)
+                log_warning_errno(r, "Failed to set line %s to its safe state, going on: %m", p->name);
+}
+
+/* Lines with a level of their own are driven from the start on, whether or not a program wants them. */
+static void drive_safe_levels(Supervisor *s) {
+        const char *at = s->config.pins.safe_state;
+        char name[GPIO_NAME_MAX], holder[GPIO_NAME_MAX];
+
+        while (pin_next_safe(&at, name)) {
+                struct HeldPin *p;
+                int r;
+
+                if (find(s, name))
+                        continue; /* set already */
+                r = hold(s, name, &p, holder);
+                if (r < 0) {
+                        log_warning_errno(r, "[pins] safe-state: failed to take line %s%s%s%s: %m", name,
+                                          *holder ? " (used by " : "", holder, *holder ? ")" : "");
+                        continue;
+                }
+                make_safe(s, p, pin_safe_level(s->config.pins.safe_state, name));
+        }
+}
+
+static void hand_on(Supervisor *s) {
+        for (size_t i = s->n_pins; i-- > 0;) {
+                struct HeldPin *p = &s->pins[i];
+                int r = gpio_request_quiet(p->request);
+
+                if (r < 0) { /* its chip was taken out: the next request looks for it anew */
+                        log_debug("Line %s is not handed on: %s", p->name, strerrordesc_np(-r) ?: "?");
+                        let_go(s, p);
+                }
+        }
+}
+
+void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
+        if (kind == RESET_KIND_SOFT) {
+                hand_on(s);
+                return;
+        }
+        for (size_t i = s->n_pins; i-- > 0;) {
+                struct HeldPin *p = &s->pins[i];
+                int level = pin_safe_level(s->config.pins.safe_state, p->name);
+
+                if (gpio_request_quiet(p->request) < 0)
+                        log_debug("Line %s does not answer any more.", p->name);
+                make_safe(s, p, level);
+                if (level < 0)
+                        let_go(s, p);
+        }
+        drive_safe_levels(s);
+}
+
+/* ---- the operator looks ---- */
+
+typedef struct Listing {
+        Supervisor *supervisor;
+        void (*each)(void *data, const GpioLineInfo *info, int level);
+        void *data;
+} Listing;
+
+static void list_one(void *userdata, const GpioLineInfo *info) {
+        const Listing *l = userdata;
+        char place[2 * GPIO_NAME_MAX];
+        int level = -ENODATA;
+
+        if (*info->name)
+                level = gpio_level(l->supervisor->gpio, info->name);
+        if (level < 0) {
+                (void) snprintf(place, sizeof place, "%s:%u", info->chip, info->offset);
+                level = gpio_level(l->supervisor->gpio, place);
+        }
+        l->each(l->data, info, MAX(level, -1));
+}
+
+int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineInfo *info, int level), void *data) {
+        return gpio_list(s->gpio, list_one, &(Listing) { s, each, data });
+}
+
+/* ---- life ---- */
+
+int supervisor_pins_new(Supervisor *s) {
+        GpioSource source = (GpioSource) s->config.gpio.source;
+        int r;
+
+        /* A service on a machine without GPIO has none; who tries mpyd out on one gets some to play with. */
+        if (source == GPIO_SOURCE_AUTO && service_managed(s->service))
+                source = GPIO_SOURCE_KERNEL;
+        r = gpio_new(&s->gpio, s->event, source);
+        if (r < 0)
+                return log_error_errno(r, "Failed to prepare the GPIO lines: %m");
+        return 0;
+}
+
+void supervisor_pins_done(Supervisor *s) {
+        for (size_t i = s->n_pins; i-- > 0;) {
+                make_safe(s, &s->pins[i], pin_safe_level(s->config.pins.safe_state, s->pins[i].name));
+                let_go(s, &s->pins[i]);
+        }
+        free(s->pins);
+        s->pins = NULL;
+        s->gpio = gpio_free(s->gpio);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's GPIO lines: hands each question to the kind of chip there is. See gpio.h. */
+#include "gpio/gpio-private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/parse.h"
+
+struct Gpio {
+        GpioSource source;
+        const GpioBackend *backend; /* NULL: off */
+        void *chips;
+        GpioRequest *requests;
+};
+
+static const char *const sources[GPIO_SOURCE_MAX] = {
+        [GPIO_SOURCE_AUTO] = "auto",
+        [GPIO_SOURCE_KERNEL] = "kernel",
+        [GPIO_SOURCE_SIMULATED] = "simulated",
+        [GPIO_SOURCE_OFF] = "off",
+};
+
+const char *gpio_source_to_string(GpioSource s) {
+        return s >= 0 && s < GPIO_SOURCE_MAX ? sources[s] : NULL;
+}
+
+GpioSource gpio_source_from_string(const char *s) {
+        for (GpioSource i = 0; i < GPIO_SOURCE_MAX; i++)
+                if (streq(s, sources[i]))
+                        return i;
+        return GPIO_SOURCE_INVALID;
+}
+
+bool gpio_parse_place(const char *name, char chip[static GPIO_NAME_MAX], unsigned *ret_offset) {
+        const char *colon = strrchr(name, ':');
+        uint64_t offset;
+
+        if (!colon || colon == name || (size_t) (colon - name) >= GPIO_NAME_MAX ||
+            parse_u64(colon + 1, &offset) < 0 || offset > UINT16_MAX)
+                return false;
+        (void) snprintf(chip, GPIO_NAME_MAX, "%.*s", (int) (colon - name), name);
+        *ret_offset = (unsigned) offset;
+        return true;
+}
+
+int gpio_new(Gpio **ret, sd_event *event, GpioSource source) {
+        Gpio *g = calloc(1, sizeof *g);
+        int r = 0;
+
+        if (!g)
+                return -ENOMEM;
+        if (source == GPIO_SOURCE_AUTO)
+                source = gpio_kernel_has_chips() ? GPIO_SOURCE_KERNEL : GPIO_SOURCE_SIMULATED;
+        g->source = source;
+        if (source == GPIO_SOURCE_KERNEL) {
+                g->backend = &gpio_kernel_backend;
+                r = gpio_kernel_new(&g->chips);
+        } else if (source == GPIO_SOURCE_SIMULATED) {
+                g->backend = &gpio_simulated_backend;
+                r = gpio_simulated_new(&g->chips, event);
+        }
+        if (r < 0) {
+                free(g);
+                return r;
+        }
+        *ret = g;
+        return 0;
+}
+
+Gpio *gpio_free(Gpio *g) {
+        if (!g)
+                return NULL;
+        assert(!g->requests);
+        if (g->backend)
+                g->backend->done(g->chips);
+        free(g);
+        return NULL;
+}
+
+GpioSource gpio_source(const Gpio *g) {
+        return g->source;
+}
+
+int gpio_request(Gpio *g, const char *name, const char *consumer, GpioRequest **ret,
+                 char holder[static GPIO_NAME_MAX]) {
+        _cleanup_free_ GpioRequest *q = NULL;
+        int r;
+
+        holder[0] = '\0';
+        if (!g->backend)
+                return -ENOENT;
+        if (strlen(name) >= GPIO_NAME_MAX)
+                return -ENOENT;
+        q = calloc(1, sizeof *q);
+        if (!q)
+                return -ENOMEM;
+        r = g->backend->request(g->chips, name, consumer, &q->line, holder);
+        if (r < 0)
+                return r;
+        q->gpio = g;
+        (void) snprintf(q->name, sizeof q->name, "%s", name);
+        q->next = g->requests;
+        g->requests = q;
+        *ret = TAKE_PTR(q);
+        return 0;
+}
+
+GpioRequest *gpio_request_free(GpioRequest *q) {
+        if (!q)
+                return NULL;
+        for (GpioRequest **at = &q->gpio->requests; *at; at = &(*at)->next)
+                if (*at == q) {
+                        *at = q->next;
+                        break;
+                }
+        q->gpio->backend->release(q->line);
+        free(q);
+        return NULL;
+}
+
+int gpio_request_open(GpioRequest *q) {
+        return q->gpio->backend->open(q->line);
+}
+
+int gpio_request_info(GpioRequest *q, GpioLineInfo *ret) {
+        return q->gpio->backend->info(q->line, ret);
+}
+
+int gpio_request_get(GpioRequest *q) {
+        return q->gpio->backend->get(q->line);
+}
+
+int gpio_request_configure(GpioRequest *q, const GpioSettings *s) {
+        return q->gpio->backend->configure(q->line, s);
+}
+
+int gpio_request_quiet(GpioRequest *q) {
+        return q->gpio->backend->quiet(q->line);
+}
+
+int gpio_list(Gpio *g, GpioEach each, void *userdata) {
+        return g->backend ? g->backend->list(g->chips, each, userdata) : 0;
+}
+
+int gpio_drive(Gpio *g, const char *name, int level) {
+        if (!g->backend || !g->backend->drive)
+                return -EOPNOTSUPP;
+        return g->backend->drive(g->chips, name, level);
+}
+
+int gpio_level(Gpio *g, const char *name) {
+        if (!g->backend)
+                return -ENOENT;
+        if (g->backend->level)
+                return g->backend->level(g->chips, name);
+        for (GpioRequest *q = g->requests; q; q = q->next)
+                if (streq(q->name, name))
+                        return gpio_request_get(q);
+        return -ENODATA;
+}

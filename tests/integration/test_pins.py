@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""machine.Pin and mpyctl pin on the simulated chip: what programs do with pins, who may have them, and what
+becomes of them when something goes wrong."""
+import os
+import signal
+
+import pytest
+
+SIMULATED = {"gpio": {"chip": "simulated"}}
+
+
+@pytest.fixture
+def board(boards):
+    return boards({}, config=SIMULATED)
+
+
+@pytest.fixture
+def repl(board):
+    r = board.friendly()
+    r.line("from machine import Pin, Signal; import time")
+    return r
+
+
+def level(board, line):
+    return int(board.ctl("pin", "get", line).stdout)
+
+
+def lines(board):
+    return {entry["name"]: entry for entry in board.ctl_json("pin")}
+
+
+def run(repl, code):
+    return repl.line(f"exec({code!r})")
+
+
+def error(repl, code):
+    """The last line of the traceback."""
+    return repl.line(code).strip().splitlines()[-1]
+
+
+# ---- what a pin is ----
+
+def test_one_object_for_a_line(repl):
+    assert repl.line("Pin(17) is Pin('GPIO17') is Pin.board.GPIO17 is Pin.cpu.GPIO17 is Pin(Pin(17))") == "True\r\n"
+    assert repl.line("Pin(17)") == "Pin(GPIO17, mode=IN)\r\n"
+
+
+def test_levels(board, repl):
+    repl.line("p = Pin(17, Pin.OUT)")
+    assert repl.line("p.value(), p()") == "(0, 0)\r\n"
+    for code, want in (("p.on()", 1), ("p.off()", 0), ("p.high()", 1), ("p.low()", 0), ("p.toggle()", 1),
+                       ("p.toggle()", 0), ("p(1)", 1), ("p.value(0)", 0), ("p.init(Pin.OUT, value=1)", 1),
+                       ("p.init(Pin.OUT)", 1), ("p.value([])", 0)):
+        repl.line(code)
+        assert level(board, "GPIO17") == want, code
+    # What is written to an input is driven when it becomes an output.
+    repl.line("p.init(Pin.IN); p.value(1)")
+    assert repl.line("p.value()") == "0\r\n"
+    repl.line("p.mode(Pin.OUT)")
+    assert level(board, "GPIO17") == 1
+
+
+def test_pulls_and_modes(board, repl):
+    repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP)")
+    assert repl.line("p.value(), p.mode() == Pin.IN, p.pull() == Pin.PULL_UP") == "(1, True, True)\r\n"
+    repl.line("p.pull(Pin.PULL_DOWN)")
+    assert repl.line("p.value()") == "0\r\n"
+    assert lines(board)["GPIO4"]["pull"] == "down"
+    repl.line("p.pull(None)")
+    assert repl.line("p.pull()") == ""  # None
+    board.ctl("pin", "set", "GPIO4", "1")
+    assert repl.line("p.value()") == "1\r\n"
+
+
+def test_open_drain(board, repl):
+    repl.line("p = Pin(4, Pin.OPEN_DRAIN, Pin.PULL_UP)")
+    assert repl.line("p.value()") == "1\r\n"  # let go, and pulled
+    board.ctl("pin", "set", "GPIO4", "0")
+    assert repl.line("p.value()") == "0\r\n"  # somebody else pulls it low
+    board.ctl("pin", "set", "GPIO4", "open")
+    repl.line("p.off()")
+    assert level(board, "GPIO4") == 0
+    repl.line("p.on()")
+    assert level(board, "GPIO4") == 1
+
+
+def test_signal(board, repl):
+    repl.line("s = Signal(Pin(17, Pin.OUT), invert=True)")
+    repl.line("s.on()")
+    assert level(board, "GPIO17") == 0
+    repl.line("s = Signal(22, Pin.OUT, value=1, invert=True)")
+    assert (level(board, "GPIO22"), repl.line("s.value()")) == (0, "1\r\n")
+
+
+def test_software_buses(repl):
+    repl.line("from machine import SoftI2C, SoftSPI, time_pulse_us")
+    assert repl.line("SoftI2C(scl=Pin(3), sda=Pin(2), freq=100000)") == "SoftI2C(scl=GPIO3, sda=GPIO2, freq=100000)\r\n"
+    repl.line("spi = SoftSPI(baudrate=100000, sck=Pin(11), mosi=Pin(10), miso=Pin(10))")
+    repl.line("Pin(9, Pin.IN, Pin.PULL_UP); spi = SoftSPI(baudrate=100000, sck=Pin(11), mosi=Pin(10), miso=Pin(9))")
+    repl.line("Pin(9, Pin.IN, Pin.PULL_UP)")
+    assert repl.line("spi.read(2)") == "b'\\xff\\xff'\r\n"
+    assert repl.line("time_pulse_us(Pin(9), 0, 1000)") == "-2\r\n"
+
+
+# ---- edges ----
+
+def test_edges_come_one_by_one(board, repl):
+    repl.line("seen = []")
+    repl.line("i = Pin(4, Pin.IN, Pin.PULL_UP).irq(lambda p: seen.append((p is Pin(4), p.irq().flags())))")
+    assert repl.line("i.trigger() == Pin.IRQ_RISING | Pin.IRQ_FALLING") == "True\r\n"
+    for _ in range(10):
+        board.ctl("pin", "set", "GPIO4", "0")
+        board.ctl("pin", "set", "GPIO4", "1")
+    want = repr([(True, 2), (True, 1)] * 10)
+    board.wait(lambda _: repl.line("seen").replace("\r\n", "") == want, what=want)
+    repl.line("Pin(4).irq(None)")
+    board.ctl("pin", "set", "GPIO4", "0")
+    repl.line("time.sleep_ms(200)")
+    assert repl.line("len(seen)") == "20\r\n"
+
+
+def test_an_edge_of_its_own_making(repl):
+    """It is there before the answer to what made it."""
+    repl.line("seen = []")
+    repl.line("p = Pin(4, Pin.IN, Pin.PULL_DOWN)")
+    repl.line("_ = p.irq(lambda p: seen.append(p.irq().flags()), Pin.IRQ_RISING)")
+    repl.line("p.init(pull=Pin.PULL_UP); time.sleep_ms(200)")
+    assert repl.line("seen") == "[1]\r\n"
+
+
+def test_an_edge_ends_a_sleep_and_a_hard_handler_may_not_allocate(board, repl):
+    repl.line("import machine, micropython; micropython.alloc_emergency_exception_buf(100)")
+    repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP)")
+    repl.line("n = bytearray(1)")
+    run(repl, "def hard(p):\n    n[0] += 1\n")
+    repl.line("_ = p.irq(hard, Pin.IRQ_FALLING, hard=True)")
+    repl.write(b"machine.lightsleep(); print('woken', n[0])\r")
+    repl.read_until(b"\r\n")
+    board.ctl("pin", "set", "GPIO4", "0")
+    repl.read_until(b"woken 1")
+    repl.read_until(b">>> ")
+    board.ctl("pin", "set", "GPIO4", "1")
+    repl.line("_ = p.irq(lambda p: [0] * 1000, Pin.IRQ_FALLING, hard=True)")
+    board.ctl("pin", "set", "GPIO4", "0")
+    text = repl.read_until(b"MemoryError")
+    assert b"Uncaught exception in Pin(GPIO4) interrupt handler" in text
+
+
+def test_a_handler_that_raises_goes_on(board, repl):
+    repl.line("_ = Pin(4, Pin.IN, Pin.PULL_UP).irq(lambda p: 1 / 0, Pin.IRQ_FALLING)")
+    for _ in range(2):
+        board.ctl("pin", "set", "GPIO4", "0")
+        repl.read_until(b"ZeroDivisionError")
+        board.ctl("pin", "set", "GPIO4", "1")
+
+
+def test_a_storm_of_edges_does_not_take_the_board(board, repl):
+    repl.line("n = 0")
+    run(repl, "def count(p):\n    global n\n    n += 1\n")
+    repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP); _ = p.irq(count)")
+    run(repl, "for i in range(2000):\n    p.init(pull=Pin.PULL_DOWN if i % 2 else Pin.PULL_UP)\n")
+    assert int(repl.line("n")) > 1000
+    assert repl.line("1 + 1") == "2\r\n"
+
+
+# ---- errors ----
+
+@pytest.mark.parametrize("code, says", [
+    ("Pin(99)", "ValueError: Pin(GPIO99) doesn't exist"),
+    ("Pin('nothing')", "ValueError: Pin(nothing) doesn't exist"),
+    ("Pin(-1)", "ValueError: Pin(-1) doesn't exist"),
+    ("Pin('')", "ValueError: not the name of a pin"),
+    ("Pin('x' * 64)", "ValueError: not the name of a pin"),
+    ("Pin(4, 7)", "ValueError: mode is Pin.IN, Pin.OUT or Pin.OPEN_DRAIN"),
+    ("Pin(4, Pin.IN, 7)", "ValueError: pull is None, Pin.PULL_UP or Pin.PULL_DOWN"),
+    ("Pin(4, Pin.OUT).irq(print)", "ValueError: an output has no interrupt"),
+    ("Pin(5).irq(7)", "TypeError: handler must be callable"),
+    ("Pin(5).irq(print, 4)", "ValueError: trigger is Pin.IRQ_RISING, Pin.IRQ_FALLING or both"),
+    ("Pin(5).irq(print, debounce=-1)", "ValueError: debounce is 0 to 10000000 us"),
+    ("Pin.board.NOTHING", "AttributeError: 'board' object has no attribute 'NOTHING'"),
+    ("Pin()", "TypeError: function missing 1 required positional arguments"),
+])
+def test_errors(repl, code, says):
+    assert error(repl, code) == says
+
+
+def test_a_line_under_two_names_is_busy(repl):
+    repl.line("Pin('simulated:17')")
+    assert error(repl, "Pin(17)") == "OSError: [Errno 16] EBUSY: GPIO17 is used by mpyd"
+
+
+def test_configuration_keeps_lines(boards):
+    b = boards({}, config={**SIMULATED, "pins": {"allow": "GPIO1? GPIO4", "reserve": "GPIO17"}})
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    for n in (17, 5):
+        said = error(repl, f"Pin({n})")
+        assert said == f"OSError: [Errno 1] EPERM: [pins] of mpyd.conf keeps GPIO{n} from scripts"
+    assert repl.line("Pin(18), Pin(4)") == "(Pin(GPIO18, mode=IN), Pin(GPIO4, mode=IN))\r\n"
+
+
+def test_no_chip(boards):
+    b = boards({}, config={"gpio": {"chip": "off"}})
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    assert error(repl, "Pin(4)") == "ValueError: Pin(GPIO4) doesn't exist"
+    assert b.ctl("pin").stdout == "This machine has no GPIO lines.\n"
+
+
+# ---- safe state ----
+
+SAFE = {**SIMULATED, "pins": {"safe-state": "GPIO17=0 GPIO27=1"}}
+
+
+def test_safe_levels_from_the_start_on(boards):
+    b = boards({}, config=SAFE)
+    b.wait_state("idle")
+    now = lines(b)
+    assert [(now[n]["direction"], now[n]["used"], now[n]["level"]) for n in ("GPIO17", "GPIO27", "GPIO4")] == \
+        [("output", True, 0), ("output", True, 1), ("input", False, 0)]
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    assert repl.line("Pin(27).value(), Pin(27)") == "(1, Pin(GPIO27, mode=OUT))\r\n"
+    repl.line("Pin(17, Pin.OUT, value=1); Pin(27).off(); Pin(4, Pin.OUT, value=1)")
+    assert (level(b, "GPIO17"), level(b, "GPIO27"), level(b, "GPIO4")) == (1, 0, 1)
+    b.hard_reset()
+    now = lines(b)
+    assert [(now[n]["direction"], now[n]["level"]) for n in ("GPIO17", "GPIO27")] == [("output", 0), ("output", 1)]
+    assert (now["GPIO4"]["direction"], now["GPIO4"]["used"]) == ("input", False)
+
+
+# In its first life only, which RTC memory tells; the ones that follow leave the pins alone.
+ONCE = """
+from machine import Pin, RTC
+if RTC().memory() == b'':
+    RTC().memory(b'been here')
+    Pin(17, Pin.OUT, value=1)
+    Pin(4, Pin.OUT, value=1)
+    import machine
+    input()
+    %s
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "while True: pass", "machine.deepsleep(600000)", "machine.reset()"])
+def test_whatever_ends_a_life_makes_pins_safe(boards, end):
+    if end == "while True: pass":
+        end = "machine.WDT(timeout=50)\n    while True: pass"
+    b = boards({"main.py": ONCE % end}, config=SAFE)
+    b.wait(lambda p: p["State"] == "running" and lines(b)["GPIO4"]["level"] == 1, what="pins of main.py")
+    assert level(b, "GPIO17") == 1
+    pid = b.board_pid()
+    if end == "killed":
+        os.kill(pid, signal.SIGKILL)
+    else:
+        b.open_repl().write(b"\r")
+    b.wait(lambda p: p["State"] in ("idle", "deep-sleep") and p["BoardPid"] != pid, what="what follows")
+    now = lines(b)
+    assert (now["GPIO17"]["direction"], now["GPIO17"]["level"]) == ("output", 0)
+    assert (now["GPIO4"]["direction"], now["GPIO4"]["used"]) == ("input", False)
+
+
+def test_a_mistake_in_safe_state_is_told(boards):
+    b = boards({}, config={**SIMULATED, "pins": {"safe-state": "GPIO17=2"}})
+    assert any("[pins] safe-state = GPIO17=2: not a state of lines; write input, or lines and their levels" in w
+               for w in b.get("ConfigWarnings"))
+    c = boards({}, config={**SIMULATED, "pins": {"safe-state": "GPIO99=1"}})
+    c.wait_log("[pins] safe-state: failed to take line GPIO99")
+
+
+# ---- mpyctl pin ----
+
+def test_list(board, repl):
+    repl.line("Pin(17, Pin.OUT, value=1); Pin(4, Pin.IN, Pin.PULL_UP)")
+    text = board.ctl("pin").stdout.splitlines()
+    assert text[0].split() == ["LINE", "LEVEL", "DIRECTION", "PULL", "USED", "BY", "CHIP"]
+    assert len(text) == 29
+    row = {line.split()[0]: line.split()[1:] for line in text[1:]}
+    assert row["GPIO17"] == ["1", "output", "mpyd", "simulated:17"]
+    assert row["GPIO4"] == ["1", "input", "up", "mpyd", "simulated:4"]
+    assert row["GPIO5"] == ["0", "input", "simulated:5"]
+
+
+@pytest.mark.parametrize("arguments, code, says", [
+    (["get", "GPIO99"], 9, "There is no line \"GPIO99\""),
+    (["set", "GPIO99", "1"], 9, "There is no line \"GPIO99\""),
+    (["set", "GPIO4", "2"], 64, "\"2\" is no level"),
+    (["get"], 64, "Usage: mpyctl pin"),
+    (["watch"], 64, "\"watch\" is not one of list, get and set"),
+])
+def test_mistakes(board, arguments, code, says):
+    r = board.ctl("pin", *arguments, check=False)
+    assert (r.returncode, says in r.stderr) == (code, True), r.stderr
+
+
+def test_real_lines_are_not_driven(boards):
+    b = boards({}, config={"gpio": {"chip": "kernel"}})
+    r = b.ctl("pin", "set", "GPIO4", "1", check=False)
+    assert r.returncode == 2 and "only simulated lines can be driven from outside" in r.stderr
