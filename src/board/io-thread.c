@@ -125,7 +125,7 @@ static void *io_thread_run(void *arg) {
                         console_flush_timer();
                 if (fds[POLL_VM_TIMER].revents)
                         timer_expire();
-                if (fds[POLL_PINS].revents || fds[POLL_KICK].revents)
+                if (fds[POLL_PINS].revents)
                         pins_take_edges();
                 if (reads)
                         input_open = io_handle_input(fds[POLL_IN].revents != 0);

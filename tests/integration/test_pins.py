@@ -159,7 +159,7 @@ def test_a_storm_of_edges_does_not_take_the_board(board, repl):
     run(repl, "def count(p):\n    global n\n    n += 1\n")
     repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP); _ = p.irq(count)")
     run(repl, "for i in range(2000):\n    p.init(pull=Pin.PULL_DOWN if i % 2 else Pin.PULL_UP)\n")
-    assert int(repl.line("n")) > 1000
+    assert int(repl.line("n")) in (1999, 2000)
     assert repl.line("1 + 1") == "2\r\n"
 
 

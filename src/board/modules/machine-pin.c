@@ -13,7 +13,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "board/io-thread.h"
 #include "board/irq-call.h"
 #include "board/irq.h"
 #include "board/modules/machine.h"
@@ -70,14 +69,6 @@ static NORETURN void raise_os_error(int error, const char *text) {
 static void check(int r) {
         if (r < 0)
                 mp_raise_OSError(-r);
-}
-
-/* The same after a question to a line: an edge that came before its answer is nothing that poll(2) sees. */
-static int checked(Pin *p, int r) {
-        if (p->line.simulated && gpio_line_has_kept(&p->line))
-                io_thread_kick();
-        check(r);
-        return r;
 }
 
 /* ---- finding ---- */
@@ -155,6 +146,19 @@ Pin *pin_from_obj(void *obj) {
 }
 
 /* ---- the line ---- */
+
+static void take_edges_of(Pin *p);
+
+/* After a question to a line: an edge that came before its answer is nothing that poll(2) sees. */
+static int checked(Pin *p, int r) {
+        if (p->line.simulated && gpio_line_has_kept(&p->line)) {
+                irq_lock();
+                take_edges_of(p);
+                irq_unlock();
+        }
+        check(r);
+        return r;
+}
 
 static bool is_output(const Pin *p) {
         return p->settings.direction == GPIO_DIRECTION_OUTPUT || p->settings.direction == GPIO_DIRECTION_OPEN_DRAIN;
@@ -419,7 +423,7 @@ static void pin_handle(mp_sched_node_t *node) {
         }
 }
 
-/* The I/O thread, with the IRQ lock. */
+/* With the IRQ lock. */
 static void take_edges_of(Pin *p) {
         GpioEdge e;
 
@@ -441,10 +445,6 @@ void pins_take_edges(void) {
         irq_lock();
         for (int i = 0; i < n; i++)
                 take_edges_of(ready[i].data.ptr);
-        /* What came between a question and its answer, the socket has given away already. */
-        for (Pin *p = MP_STATE_PORT(machine_pins); p; p = p->next)
-                if (p->line.simulated && gpio_line_has_kept(&p->line))
-                        take_edges_of(p);
         irq_unlock();
 }
 
