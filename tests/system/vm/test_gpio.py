@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""Pins on the kernel's own lines: gpio-sim, whose other side is in sysfs. What the simulated chip shows in
+`make test` (tests/conformance/test_pins.py, tests/integration/test_pins.py), shown of libgpiod and uAPI v2."""
+import json
+
+import pytest
+
+from machines.machine import quote
+
+CHIP = """set -e
+modprobe gpio_sim
+d=/sys/kernel/config/gpio-sim/board
+mkdir -p $d/bank
+echo 28 >$d/bank/num_lines
+echo header >$d/bank/label
+for i in $(seq 0 27); do mkdir $d/bank/line$i; echo GPIO$i >$d/bank/line$i/name; done
+echo 1 >$d/live
+udevadm settle
+echo /sys/devices/platform/$(cat $d/dev_name)/$(cat $d/bank/chip_name)
+"""
+# Looks at a line as often as it can, on its own, and says what it has seen.
+WATCH = """
+import sys, time
+path, seconds = sys.argv[1], float(sys.argv[2])
+seen, n, end = [], 0, time.monotonic() + seconds
+while time.monotonic() < end:
+    with open(path) as f:
+        value = f.read().strip()
+    n += 1
+    if not seen or seen[-1] != value:
+        seen.append(value)
+print(n, ''.join(seen))
+"""
+
+
+class Header:
+    """The lines of a guest, from outside."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.sim = machine.run(CHIP).split()[-1]
+        machine.write("/root/watch.py", WATCH)
+
+    def value(self, n):
+        return int(self.machine.run(f"cat {self.sim}/sim_gpio{n}/value"))
+
+    def pull(self, n, way):
+        self.machine.run(f"echo pull-{way} >{self.sim}/sim_gpio{n}/pull")
+
+    def lines(self):
+        return {entry["name"]: entry for entry in json.loads(self.machine.run("mpyctl --json pin"))}
+
+    def exec(self, code):
+        return self.machine.run("mpyctl exec --resume " + quote("from machine import Pin\n" + code))
+
+    def fails(self, code):
+        result = self.machine.execute("mpyctl exec --resume " + quote("from machine import Pin\n" + code))
+        assert result.returncode == 1, result
+        return result.stdout + result.stderr
+
+
+@pytest.fixture
+def header(guests):
+    return Header(guests())
+
+
+def test_pins_on_the_kernels_lines(header):
+    machine = header.machine
+    line = header.lines()["GPIO17"]
+    assert (line["chip"], line["offset"], line["used"]) == ("header", 17, False)
+
+    # levels both ways, pulls, open drain
+    header.exec("Pin(17, Pin.OUT, value=1)")
+    assert header.value(17) == 1
+    header.exec("Pin(17).toggle()")
+    assert header.value(17) == 0
+    header.pull(4, "up")
+    assert header.exec("print(Pin(4, Pin.IN).value())").strip() == "1"
+    header.pull(4, "down")
+    assert header.exec("print(Pin(4).value())").strip() == "0"
+    assert header.exec("p = Pin(5, Pin.IN, Pin.PULL_UP); print(p.value(), p)").strip() == \
+        "1 Pin(GPIO5, mode=IN, pull=PULL_UP)"
+    line = header.lines()["GPIO17"]
+    assert (line["direction"], line["consumer"], line["level"]) == ("output", "mpyd", 0)
+    assert header.exec("print(Pin(17))").strip() == \
+        "Pin(GPIO17, mode=OUT)"
+
+    # somebody else's line, and one that is not there
+    machine.start("exec gpioset --consumer pump GPIO22=1")
+    machine.until("mpyctl --json pin", lambda out: '"pump"' in out)
+    assert "GPIO22 is used by pump" in header.fails("Pin(22)")
+    assert "Pin(GPIO99) doesn't exist" in header.fails("Pin(99)")
+
+    # edges, each once, with the kernel's debouncing on request
+    header.exec("seen = []\nPin(4, Pin.IN).irq(lambda p: seen.append(p.irq().flags()))")
+    for way in ("up", "down", "up"):
+        header.pull(4, way)
+    assert machine.until("mpyctl exec --resume 'print(seen)'", lambda out: out.strip() == "[1, 2, 1]")
+
+
+def test_soft_reset_keeps_the_level_and_forgets_edges(header):
+    machine = header.machine
+    header.exec("Pin(17, Pin.OUT, value=1)\nfired = []\nPin(4, Pin.IN).irq(lambda p: fired.append(1))")
+    watching = f"python3 /root/watch.py {header.sim}/sim_gpio17/value 6"
+    machine.start(f"{watching} >/root/seen.txt")
+    for _ in range(5):
+        machine.run("mpyctl reset --soft")
+        assert header.exec("print(Pin(17, Pin.OUT).value(), Pin(17))").strip() == "1 Pin(GPIO17, mode=OUT)"
+    # one that needs SIGKILL: it hears nothing and catches everything
+    machine.run("mkdir -p /etc/mpyd/mpyd.conf.d && printf '[stop]\\ninterrupt-timeout=100ms\\nabort-timeout=100ms\\n'"
+                " >/etc/mpyd/mpyd.conf.d/stop.conf && mpyctl reload")
+    machine.start("mpyctl exec --resume " + quote(
+        "import machine\nmachine.disable_irq()\nwhile True:\n    try:\n        while True: pass\n"
+        "    except BaseException: pass\n"))
+    machine.until("mpyctl --json status", lambda out: json.loads(out)["console_holder"] != "")
+    machine.run("mpyctl reset --soft")
+    n, seen = machine.until("cat /root/seen.txt", lambda out: out.strip(), 60).split()
+    assert int(n) > 100 and seen == "1", (n, seen)
+
+    # Edges of before and between are nobody's; detection is off until somebody wants it.
+    header.pull(4, "up")
+    header.pull(4, "down")
+    assert header.exec("import time\nseen = []\nPin(4).irq(lambda p: seen.append(1))\ntime.sleep_ms(300)\nprint(seen)"
+                       ).strip() == "[]"
+    header.pull(4, "up")
+    machine.until("mpyctl exec --resume 'print(seen)'", lambda out: out.strip() == "[1]")
+
+
+def test_hard_reset_stop_and_a_chip_that_goes(header):
+    machine = header.machine
+    machine.run("mkdir -p /etc/mpyd/mpyd.conf.d && printf '[pins]\\nsafe-state = GPIO27=1\\nreserve = GPIO2\\n'"
+                " >/etc/mpyd/mpyd.conf.d/pins.conf && mpyctl reload && mpyctl reset")
+    assert header.value(27) == 1
+    assert "[pins] of mpyd.conf keeps GPIO2 from scripts" in header.fails("Pin(2)")
+    header.exec("Pin(17, Pin.OUT, value=1)\nPin(27, Pin.OUT, value=0)")
+    assert (header.value(17), header.value(27)) == (1, 0)
+    machine.run("mpyctl reset")
+    now = header.lines()
+    assert (now["GPIO17"]["used"], now["GPIO17"]["direction"], header.value(27)) == (False, "input", 1)
+
+    # stopped: nothing is held, nothing was left to drive what it should not
+    header.exec("Pin(17, Pin.OUT, value=1)")
+    machine.run("systemctl stop mpyd")
+    assert '"mpyd"' not in machine.run("gpioinfo")
+    assert "GPIO17" in machine.run("gpioinfo | grep 'GPIO17.*input'")
+    machine.run("systemctl start mpyd")
+    assert header.value(27) == 1
+
+    # taken out under a program, and put in again
+    header.exec("p = Pin(17, Pin.OUT, value=1)")
+    machine.run("echo 0 >/sys/kernel/config/gpio-sim/board/live")
+    assert "OSError: [Errno 19] ENODEV" in header.fails("Pin(17).value()")
+    assert machine.run("mpyctl pin").strip() == "This machine has no GPIO lines."
+    machine.run("mpyctl reset --soft")
+    assert "Pin(GPIO17) doesn't exist" in header.fails("Pin(17)")
+    machine.run("echo 1 >/sys/kernel/config/gpio-sim/board/live && udevadm settle")
+    header.sim = machine.run("d=/sys/kernel/config/gpio-sim/board; "
+                             "echo /sys/devices/platform/$(cat $d/dev_name)/$(cat $d/bank/chip_name)").strip()
+    header.exec("Pin(17, Pin.OUT, value=1)")
+    assert header.value(17) == 1
+    assert machine.status()["crashes"] == 0
