@@ -5,19 +5,42 @@
  * what is safe first and lets go of it. Kernels may leave a released output driven: a relay must not stay
  * on. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
 #include "gpio/pin-policy.h"
+#include "util/io.h"
 #include "util/log.h"
 
 #define CONSUMER "mpyd"
+#define MARK "pins" /* in the run directory: names of lines, one a line */
+#define MARK_MAX (64u * 1024)
 #define PINS_MAX 128u /* that one board may hold: a loop over all names is bounded */
 
 struct HeldPin {
         GpioRequest *request;
         char name[GPIO_NAME_MAX];
 };
+
+/* Which lines are held stands in the run directory, so that the run after a crash knows what was left
+ * driven. */
+static void note_held(const Supervisor *s) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        FILE *f = open_memstream(&text, &size);
+        int r = f ? 0 : -ENOMEM;
+
+        if (f) {
+                for (size_t i = 0; i < s->n_pins; i++)
+                        fprintf(f, "%s\n", s->pins[i].name);
+                r = fclose(f) == 0 ? 0 : -ENOMEM;
+        }
+        if (r >= 0)
+                r = replace_file(s->run_dir_fd, MARK, text);
+        if (r < 0)
+                log_debug("Failed to note which lines are held, ignoring: %s", strerrordesc_np(-r) ?: "?");
+}
 
 static struct HeldPin *find(Supervisor *s, const char *name) {
         for (size_t i = 0; i < s->n_pins; i++)
@@ -49,6 +72,7 @@ static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char hold
         p = &s->pins[s->n_pins++];
         *p = (struct HeldPin) { .request = q };
         (void) snprintf(p->name, sizeof p->name, "%s", name);
+        note_held(s);
         *ret = p;
         return 0;
 }
@@ -147,6 +171,7 @@ static void hand_on(Supervisor *s) {
                 if (r < 0) { /* its chip was taken out: the next request looks for it anew */
                         log_debug("Line %s is not handed on: %s", p->name, strerrordesc_np(-r) ?: "?");
                         let_go(s, p);
+                        note_held(s);
                 }
         }
 }
@@ -166,6 +191,7 @@ void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
                 if (level < 0)
                         let_go(s, p);
         }
+        note_held(s);
         drive_safe_levels(s);
 }
 
@@ -197,6 +223,24 @@ int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineI
 
 /* ---- life ---- */
 
+/* A run that crashed could set nothing to what is safe, and kernels may leave released outputs driven. */
+static void clean_up_after_crash(Supervisor *s) {
+        _cleanup_free_ char *text = NULL;
+        char *rest, holder[GPIO_NAME_MAX];
+
+        if (read_file(s->run_dir_fd, MARK, MARK_MAX, &text, NULL) < 0)
+                return;
+        for (char *name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
+                struct HeldPin p = {};
+
+                if (strlen(name) >= sizeof p.name || gpio_request(s->gpio, name, CONSUMER, &p.request, holder) < 0)
+                        continue; /* its chip, or who has taken it since, knows better */
+                (void) snprintf(p.name, sizeof p.name, "%s", name);
+                make_safe(s, &p, pin_safe_level(s->config.pins.safe_state, name));
+                gpio_request_free(p.request);
+        }
+}
+
 int supervisor_pins_new(Supervisor *s) {
         GpioSource source = (GpioSource) s->config.gpio.source;
         int r;
@@ -207,6 +251,7 @@ int supervisor_pins_new(Supervisor *s) {
         r = gpio_new(&s->gpio, s->event, source);
         if (r < 0)
                 return log_error_errno(r, "Failed to prepare the GPIO lines: %m");
+        clean_up_after_crash(s);
         return 0;
 }
 
@@ -215,6 +260,8 @@ void supervisor_pins_done(Supervisor *s) {
                 make_safe(s, &s->pins[i], pin_safe_level(s->config.pins.safe_state, s->pins[i].name));
                 let_go(s, &s->pins[i]);
         }
+        if (s->pins)
+                note_held(s);
         free(s->pins);
         s->pins = NULL;
         s->gpio = gpio_free(s->gpio);

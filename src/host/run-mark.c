@@ -17,27 +17,12 @@
 #define FAILURES_FREE 3u /* one crash, or two, must not cost a greenhouse its time */
 #define HOLD_BACK_MAX_USEC USEC_PER_MINUTE
 
-static int replace(int dir_fd, const char *name, const char *text) {
-        _cleanup_close_ int fd = -EBADF;
-        char new[32];
-        int r;
-
-        (void) snprintf(new, sizeof new, "%s.new", name);
-        fd = openat(dir_fd, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, text, strlen(text));
-        if (r < 0)
-                return r;
-        return renameat(dir_fd, new, dir_fd, name) < 0 ? -errno : 0;
-}
-
 /* Without it the next start is taken for one after a crash or a power-on: told, not fatal. */
 static void write_mark(int dir_fd, const char *boot_id, const char *word, unsigned n) {
         char text[MARK_MAX];
 
         (void) snprintf(text, sizeof text, "%s %s %u\n", boot_id, word, n);
-        (void) !replace(dir_fd, MARK, text);
+        (void) !replace_file(dir_fd, MARK, text);
 }
 
 void run_lasted(int run_dir_fd, const char *boot_id) {
@@ -78,7 +63,7 @@ int run_note_result(int run_dir_fd, const char *result, const char *code, const 
 
         (void) snprintf(text, sizeof text, "%s %s %s\n", word_or_none(result), word_or_none(code),
                         word_or_none(status));
-        return replace(run_dir_fd, RESULT, text);
+        return replace_file(run_dir_fd, RESULT, text);
 }
 
 /* The last run's result is told once: a run without a service manager leaves none. */

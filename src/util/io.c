@@ -86,6 +86,23 @@ int read_file(int dirfd, const char *path, size_t max, char **ret, size_t *ret_s
         return 0;
 }
 
+int replace_file(int dirfd, const char *name, const char *text) {
+        _cleanup_close_ int fd = -EBADF;
+        char new[NAME_MAX + 1];
+        int r;
+
+        r = snprintf(new, sizeof new, "%s.new", name);
+        if (r < 0 || (size_t) r >= sizeof new)
+                return -ENAMETOOLONG;
+        fd = openat(dirfd, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0)
+                return -errno;
+        r = write_all(fd, text, strlen(text));
+        if (r < 0)
+                return r;
+        return renameat(dirfd, new, dirfd, name) < 0 ? -errno : 0;
+}
+
 /* Splits path at its last slash; *ret_name points into path. */
 static int open_directory_of(int dirfd, const char *path, const char **ret_name) {
         const char *slash = strrchr(path, '/');

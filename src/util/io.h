@@ -23,6 +23,10 @@ int read_file(int dirfd, const char *path, size_t max, char **ret, size_t *ret_s
 int write_file_atomic(int dirfd, const char *path, const void *data, size_t size, mode_t mode)
         _must_check_;
 
+/* The same for a directory in memory: a reader sees the old or the new text, a power cut takes both. The mode
+ * is 0644, less the umask. */
+int replace_file(int dirfd, const char *name, const char *text) _must_check_;
+
 /* mkdir -p with mode for what is new. */
 int mkdir_parents(const char *path, mode_t mode) _must_check_;
 

@@ -138,6 +138,14 @@ def test_hard_reset_stop_and_a_chip_that_goes(header):
     now = header.lines()
     assert (now["GPIO17"]["used"], now["GPIO17"]["direction"], header.value(27)) == (False, "input", 1)
 
+    # killed: the next run knows what was left driven
+    header.exec("Pin(17, Pin.OUT, value=1)")
+    pid = machine.unit("MainPID")["MainPID"]
+    machine.run(f"kill -KILL {pid}")
+    machine.until("mpyctl --json status", lambda out: json.loads(out).get("pid", 0) not in (0, int(pid)), 60)
+    assert "GPIO17" in machine.run("gpioinfo | grep 'GPIO17.*input'")
+    assert (header.value(17), header.value(27)) == (0, 1)
+
     # stopped: nothing is held, nothing was left to drive what it should not
     header.exec("Pin(17, Pin.OUT, value=1)")
     machine.run("systemctl stop mpyd")
