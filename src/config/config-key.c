@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "mpyd/reset.h"
 #include "util/parse.h"
 
 #define KIB UINT64_C(1024)
@@ -25,6 +26,9 @@ static int parse_key_rate(const ConfigKey *k, const char *value, void *target);
 static int parse_key_level(const ConfigKey *k, const char *value, void *target);
 static int parse_key_user(const ConfigKey *k, const char *value, void *target);
 static int parse_key_gpio_source(const ConfigKey *k, const char *value, void *target);
+static int parse_key_level_of_line(const ConfigKey *k, const char *value, void *target);
+static int parse_key_reset_kind(const ConfigKey *k, const char *value, void *target);
+static int parse_key_line(const ConfigKey *k, const char *value, void *target);
 static int parse_key_lines(const ConfigKey *k, const char *value, void *target);
 static int parse_key_safe_state(const ConfigKey *k, const char *value, void *target);
 
@@ -69,6 +73,18 @@ static const ConfigKey keys[] = {
         { "reset", "backoff-max", "60s",
           "The longest such wait.",
           parse_key_time, FIELD(reset.backoff_max_usec), 10 * MSEC, USEC_PER_DAY },
+        { "reset", "button", "none",
+          "GPIO line of a reset button, such as GPIO17; or none.",
+          parse_key_line, FIELD(reset.button), 0, 0 },
+        { "reset", "button-active", "low",
+          "Its level when it is pressed: low (it pulls to ground) or high.",
+          parse_key_level_of_line, FIELD(reset.button_active), 0, 0 },
+        { "reset", "button-press", "hard",
+          "What a short press does: a hard or a soft reset.",
+          parse_key_reset_kind, FIELD(reset.button_press), 0, 0 },
+        { "reset", "button-long", "3s",
+          "Held for so long, or pressed again within a second of the boot, it means safe mode.",
+          parse_key_time, FIELD(reset.button_long_usec), 500 * MSEC, MINUTE },
 
         { "watchdog", "stall-after", "off",
           "Reset a board whose VM neither runs Python nor waits for so long; or off.",
@@ -100,6 +116,13 @@ static const ConfigKey keys[] = {
         { "gpio", "chip", "auto",
           "Where GPIO lines are: kernel, simulated, off; or auto: the kernel's, if it has any.",
           parse_key_gpio_source, FIELD(gpio.source), 0, 0 },
+
+        { "led", "line", "none",
+          "GPIO line of a status LED, such as GPIO27; or none. A script that asks for it gets it.",
+          parse_key_line, FIELD(led.line), 0, 0 },
+        { "led", "active", "high",
+          "The level that lights it: high or low.",
+          parse_key_level_of_line, FIELD(led.active), 0, 0 },
 
         { "pins", "allow", "*",
           "Lines that scripts may have: names, * and ? in them, a space between.",
@@ -278,6 +301,24 @@ static bool is_line_name(const char *s, size_t n, const char *also) {
         return n > 0 && n < 64;
 }
 
+static int parse_key_line(const ConfigKey *k, const char *value, void *target) {
+        return is_line_name(value, strlen(value), "_-.:+/#") ? free_and_strdup(target, value) : -EINVAL;
+}
+
+static int parse_key_level_of_line(const ConfigKey *k, const char *value, void *target) {
+        if (!streq(value, "low") && !streq(value, "high"))
+                return -EINVAL;
+        *(int *) target = streq(value, "high");
+        return 0;
+}
+
+static int parse_key_reset_kind(const ConfigKey *k, const char *value, void *target) {
+        if (!streq(value, "hard") && !streq(value, "soft"))
+                return -EINVAL;
+        *(int *) target = streq(value, "hard") ? RESET_KIND_HARD : RESET_KIND_SOFT;
+        return 0;
+}
+
 static int parse_key_lines(const ConfigKey *k, const char *value, void *target) {
         for (const char *p = value; *p; p += strspn(p, " ")) {
                 size_t n = strcspn(p, " ");
@@ -318,6 +359,12 @@ static const char *form_of(const ConfigKey *k) {
                 return "not a level; write err, warning, notice, info or debug";
         if (k->parse == parse_key_gpio_source)
                 return "not a kind of chip; write auto, kernel, simulated or off";
+        if (k->parse == parse_key_line)
+                return "not the name of a line; write one such as GPIO17, or none";
+        if (k->parse == parse_key_level_of_line)
+                return "not a level; write low or high";
+        if (k->parse == parse_key_reset_kind)
+                return "not a kind of reset; write hard or soft";
         if (k->parse == parse_key_lines)
                 return "not names of lines; write some with a space between, such as GPIO17 GPIO2?";
         if (k->parse == parse_key_safe_state)

@@ -53,6 +53,8 @@ typedef struct Loader {
 
 void config_done(Config *c) {
         free(c->board.user);
+        free(c->reset.button);
+        free(c->led.line);
         free(c->pins.allow);
         free(c->pins.reserve);
         free(c->pins.safe_state);

@@ -27,6 +27,10 @@ typedef struct Config {
                 uint64_t interval_usec;     /* one more each; from `rate`, e.g. "1/s"; 1s */
                 uint64_t backoff_min_usec;  /* a board that fails to start; 1s */
                 uint64_t backoff_max_usec;  /* 60s */
+                char *button;               /* a line, or "none"; "none" */
+                int button_active;          /* the level of a pressed one; low */
+                int button_press;           /* ResetKind of a short press; hard */
+                uint64_t button_long_usec;  /* held so long it means safe mode; 3s */
         } reset;
         struct {
                 uint64_t stall_after_usec;  /* 0: off */
@@ -45,6 +49,10 @@ typedef struct Config {
         struct {
                 int source;                 /* GpioSource; auto */
         } gpio;
+        struct {
+                char *line;                 /* a line, or "none"; "none" */
+                int active;                 /* the level that lights it; high */
+        } led;
         struct {
                 char *allow;                /* names, patterns of fnmatch(3), a space between; "*" */
                 char *reserve;              /* the same, of those not for scripts; "none" */

@@ -66,6 +66,7 @@ static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char hold
         if (!bigger)
                 return -ENOMEM;
         s->pins = bigger;
+        (void) supervisor_panel_give_led(s, name);
         r = gpio_request(s->gpio, name, CONSUMER, &q, holder);
         if (r < 0)
                 return r;

@@ -47,6 +47,14 @@ int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineI
                          void *data) _must_check_;
 void supervisor_pins_reset(Supervisor *s, ResetKind kind); /* a life has ended: this kind of reset follows */
 
+/* Reset button and status LED: supervisor-panel.c. */
+int supervisor_panel_new(Supervisor *s) _must_check_;
+void supervisor_panel_done(Supervisor *s);
+void supervisor_panel_boot(Supervisor *s, ResetKind kind); /* a reset is decided */
+void supervisor_panel_stage_end(Supervisor *s, BoardStage stage, StageResult result);
+void supervisor_panel_follow(Supervisor *s); /* after each event of the life cycle */
+bool supervisor_panel_give_led(Supervisor *s, const char *name); /* a program wants the line; until the next hard reset */
+
 /* A program that nobody looks after: supervisor-recovery.c. */
 int supervisor_recovery_new(Supervisor *s) _must_check_;
 void supervisor_recovery_done(Supervisor *s);

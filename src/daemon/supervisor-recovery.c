@@ -53,6 +53,7 @@ void supervisor_recovery_user(void *userdata, bool in_use) {
         Supervisor *s = userdata;
 
         recovery_on_user(&s->recovery, in_use, now_usec(CLOCK_BOOTTIME));
+        supervisor_panel_follow(s);
         if (s->recovery_timer)
                 follow(s);
 }

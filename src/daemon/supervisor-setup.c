@@ -67,6 +67,10 @@ static void tell_pending(const Config *old, const Config *fresh, ReloadNote note
                 bool pending;
                 const char *line;
         } lines[] = {
+                { !streq(fresh->reset.button, old->reset.button) || !streq(fresh->led.line, old->led.line) ||
+                          fresh->reset.button_active != old->reset.button_active ||
+                          fresh->reset.button_long_usec != old->reset.button_long_usec,
+                  "[reset] button and [led] take effect when mpyd restarts." },
                 { fresh->gpio.source != old->gpio.source, "[gpio] chip takes effect when mpyd restarts." },
                 { !streq(fresh->pins.safe_state, old->pins.safe_state),
                   "[pins] safe-state takes effect at the next hard reset of the board." },
@@ -419,6 +423,9 @@ static int start(Supervisor *s) {
         r = supervisor_pins_new(s);
         if (r < 0)
                 return r;
+        r = supervisor_panel_new(s);
+        if (r < 0)
+                return r;
         supervisor_host_watch_power(s);
         r = open_doors(s);
         if (r < 0)
@@ -501,6 +508,7 @@ Supervisor *supervisor_free(Supervisor *s) {
                 return NULL;
         log_set_sink(NULL, NULL);
         s->board = board_process_free(s->board);
+        supervisor_panel_done(s);
         supervisor_pins_done(s);
         s->console = console_free(s->console);
         s->control = control_server_free(s->control);

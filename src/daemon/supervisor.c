@@ -156,6 +156,7 @@ static void do_record(Supervisor *s) {
         supervisor_pins_reset(s, next->kind);
         supervisor_safe_mode_decide(s, oom);
         supervisor_recovery_begin(s);
+        supervisor_panel_boot(s, next->kind);
         if (next->kind == RESET_KIND_SOFT) { /* nobody waits for its row, and the board wants to start */
                 s->history_held = true;
                 history_hold(s->history, true);
@@ -551,6 +552,7 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
         arm_deadline(s);
         supervisor_watchdog_follow(s);
         supervisor_safe_mode_follow(s);
+        supervisor_panel_follow(s);
         show_change(s);
         release_history(s);
 }
@@ -604,6 +606,7 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
                 return;
         s->ended_stage = e->stage;
         supervisor_recovery_stage_end(s, e->stage, e->result);
+        supervisor_panel_stage_end(s, e->stage, e->result);
 
         (void) text_sanitise(text, sizeof text, e->text, e->text_size, true);
         if (e->result == STAGE_RESULT_EXCEPTION)

@@ -20,6 +20,8 @@
 #include "daemon/stall.h"
 #include "daemon/watchdog.h"
 #include "gpio/gpio.h"
+#include "gpio/led-pattern.h"
+#include "gpio/reset-button.h"
 #include "history/history.h"
 #include "host/evidence.h"
 #include "host/host-facts.h"
@@ -89,6 +91,16 @@ typedef struct Supervisor {
         Gpio *gpio;
         struct HeldPin *pins;          /* lines that a board has asked for, or that have a safe level */
         size_t n_pins;
+
+        GpioRequest *button, *led;     /* NULL: none, or it cannot be had */
+        ResetButton reset_button;
+        bool reset_by_button;          /* the reset that comes now */
+        sd_event_source *button_timer, *led_timer;
+        LedState led_state;
+        uint64_t led_begin_usec;
+        int led_colours;               /* as shown; -1: not yet */
+        bool main_ended;               /* in this life */
+        StageResult main_result;
 
         Watchdog watchdog;
         Stall stall;

@@ -9,6 +9,12 @@ struct GpioRequest {
         GpioRequest *next; /* of gpio's */
         char name[GPIO_NAME_MAX];
         void *line;        /* the backend's */
+
+        /* when it is watched */
+        GpioLine watched;
+        struct sd_event_source *source;
+        GpioOnEdge on_edge;
+        void *userdata;
 };
 
 typedef struct GpioBackend {

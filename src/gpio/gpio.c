@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <systemd/sd-event.h>
 
 #include "util/parse.h"
 
@@ -115,6 +117,10 @@ GpioRequest *gpio_request_free(GpioRequest *q) {
                         *at = q->next;
                         break;
                 }
+        if (q->source) {
+                sd_event_source_disable_unref(q->source);
+                gpio_line_done(&q->watched);
+        }
         q->gpio->backend->release(q->line);
         free(q);
         return NULL;
@@ -138,6 +144,33 @@ int gpio_request_configure(GpioRequest *q, const GpioSettings *s) {
 
 int gpio_request_quiet(GpioRequest *q) {
         return q->gpio->backend->quiet(q->line);
+}
+
+static int on_edges(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        GpioRequest *q = userdata;
+        GpioEdge e;
+        int r;
+
+        while ((r = gpio_line_next_edge(&q->watched, &e)) > 0)
+                q->on_edge(q->userdata, e.edge == GPIO_EDGE_RISING, e.monotonic_nsec / 1000);
+        if (r < 0) /* the chip was taken out */
+                (void) sd_event_source_set_enabled(q->source, SD_EVENT_OFF);
+        return 0;
+}
+
+int gpio_request_watch(GpioRequest *q, sd_event *event, const GpioSettings *s, GpioOnEdge cb, void *userdata) {
+        int r = gpio_line_init(&q->watched, gpio_request_open(q));
+
+        if (r < 0)
+                return r;
+        q->on_edge = cb;
+        q->userdata = userdata;
+        r = gpio_request_configure(q, s);
+        if (r >= 0)
+                r = sd_event_add_io(event, &q->source, q->watched.fd, EPOLLIN, on_edges, q);
+        if (r < 0)
+                gpio_line_done(&q->watched);
+        return r < 0 ? r : 0;
 }
 
 int gpio_list(Gpio *g, GpioEach each, void *userdata) {

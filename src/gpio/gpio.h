@@ -64,6 +64,12 @@ int gpio_request_configure(GpioRequest *r, const GpioSettings *s) _must_check_;
  * pull and level stay as they are, without a glitch. */
 int gpio_request_quiet(GpioRequest *r) _must_check_;
 
+/* Our own use of a line: s is set, and cb is called from the loop for each edge with the level after it and
+ * the kernel's time of it, until the request is freed. Not together with gpio_request_open(). */
+typedef void (*GpioOnEdge)(void *userdata, bool level, uint64_t monotonic_usec);
+int gpio_request_watch(GpioRequest *r, sd_event *event, const GpioSettings *s, GpioOnEdge cb, void *userdata)
+        _must_check_;
+
 /* All lines, chip by chip. */
 typedef void (*GpioEach)(void *userdata, const GpioLineInfo *info);
 int gpio_list(Gpio *g, GpioEach each, void *userdata) _must_check_;

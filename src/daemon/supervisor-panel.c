@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* What a person finds at the board itself: the reset button and the status LED (SPEC 2.3, 4.19). The pure
+ * functions of src/gpio decide what a press means and what the LED shows; here are their lines and timers. */
+#include <stdio.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "daemon/journal.h"
+#include "daemon/supervisor-private.h"
+#include "util/log.h"
+
+#define CONSUMER "mpyd"
+#define DEBOUNCE_USEC (20 * USEC_PER_MSEC)
+#define DOUBLE_USEC USEC_PER_SEC /* a second press so soon after the boot that the first one caused */
+
+static bool is_named(const char *line) {
+        return !streq(line, "none");
+}
+
+/* NULL when it cannot be had: told, and the board runs without. */
+static GpioRequest *take(Supervisor *s, const char *key, const char *line) {
+        char holder[GPIO_NAME_MAX];
+        GpioRequest *q = NULL;
+        int r = gpio_request(s->gpio, line, CONSUMER, &q, holder);
+
+        if (r == -ENOENT)
+                journal_log(JOURNAL_CONFIG_PROBLEM, NULL, "%s = %s: this machine has no such line, going on "
+                                                          "without; mpyctl pin lists them.", key, line);
+        else if (r < 0)
+                (void) journal_log_errno(JOURNAL_CONFIG_PROBLEM, r,
+                                         "%s = %s: the line cannot be had%s%s, going on without: %m", key, line,
+                                         *holder ? ", it is used by " : "", holder);
+        return q;
+}
+
+/* ---- the reset button ---- */
+
+static bool button_pressed(const Supervisor *s, bool level) {
+        return level == (s->config.reset.button_active != 0);
+}
+
+static void order(Supervisor *s, ResetKind kind, const char *detail) {
+        if (s->life.state == LIFE_STUCK || s->life.state == LIFE_OFF || s->life.shutting_down)
+                return;
+        s->reset_by_button = true;
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_ORDER, .kind = kind, .detail = detail });
+}
+
+static void enter_safe_mode(Supervisor *s, const char *who) {
+        int r = supervisor_safe_mode_ask(s, true, SAFE_MODE_DOOR_BUTTON, who);
+
+        if (r < 0 && r != -EALREADY)
+                log_warning_errno(r, "The reset button cannot lead to safe mode now: %m");
+}
+
+static void look_at_button(Supervisor *s, bool level, uint64_t now) {
+        ResetButtonVerdict v = reset_button_look(&s->reset_button, button_pressed(s, level), now);
+
+        supervisor_set_timer(s->button_timer, v.wake_usec);
+        switch (v.press) {
+        case RESET_BUTTON_RESET:
+                order(s, (ResetKind) s->config.reset.button_press, "the reset button was pressed");
+                break;
+        case RESET_BUTTON_SAFE_MODE_LONG:
+                enter_safe_mode(s, "the reset button, held");
+                break;
+        case RESET_BUTTON_SAFE_MODE_DOUBLE:
+                enter_safe_mode(s, "the reset button, pressed again during boot");
+                break;
+        case RESET_BUTTON_NONE:
+        case RESET_BUTTON_PRESS_MAX:
+        case RESET_BUTTON_PRESS_INVALID:
+                break;
+        }
+}
+
+static void on_button(void *userdata, bool level, uint64_t monotonic_usec) {
+        look_at_button(userdata, level, monotonic_usec);
+}
+
+/* Nothing has changed for so long. */
+static int on_button_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Supervisor *s = userdata;
+        int level = gpio_request_get(s->button);
+
+        if (level >= 0)
+                look_at_button(s, level, now_usec(CLOCK_MONOTONIC));
+        return 0;
+}
+
+static int button_new(Supervisor *s) {
+        const GpioSettings settings = {
+                .direction = GPIO_DIRECTION_INPUT,
+                .pull = s->config.reset.button_active ? GPIO_PULL_DOWN : GPIO_PULL_UP,
+                .edges = GPIO_EDGE_RISING | GPIO_EDGE_FALLING,
+        };
+        const ResetButtonLimits limits = { DEBOUNCE_USEC, s->config.reset.button_long_usec, DOUBLE_USEC };
+        int level, r;
+
+        if (!is_named(s->config.reset.button))
+                return 0;
+        s->button = take(s, "[reset] button", s->config.reset.button);
+        if (!s->button)
+                return 0;
+        r = sd_event_add_time(s->event, &s->button_timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_button_timer, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->button_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a timer: %m");
+        r = gpio_request_watch(s->button, s->event, &settings, on_button, s);
+        level = r < 0 ? r : gpio_request_get(s->button);
+        if (level < 0) {
+                (void) journal_log_errno(JOURNAL_CONFIG_PROBLEM, level,
+                                         "[reset] button = %s: the line cannot be watched, going on without: %m",
+                                         s->config.reset.button);
+                s->button = gpio_request_free(s->button);
+                return 0;
+        }
+        /* Limits are in order: the configuration sees to it. */
+        (void) !reset_button_init(&s->reset_button, &limits, button_pressed(s, level), now_usec(CLOCK_MONOTONIC));
+        return 0;
+}
+
+/* ---- the status LED ---- */
+
+static LedState idle_state(const Supervisor *s) {
+        if (s->life.next.safe_mode != SAFE_MODE_NONE)
+                return LED_STATE_SAFE_MODE;
+        if (console_in_use(s->console) || !s->main_ended)
+                return LED_STATE_REPL;
+        return s->main_result == STAGE_RESULT_EXCEPTION ? LED_STATE_EXCEPTION : LED_STATE_DONE;
+}
+
+static LedState led_state(const Supervisor *s) {
+        switch (s->life.state) {
+        case LIFE_IDLE:
+                return idle_state(s);
+        case LIFE_WAITING:
+        case LIFE_STUCK:
+                return LED_STATE_TROUBLE;
+        case LIFE_POWERING_ON:
+        case LIFE_BOOTING:
+        case LIFE_RUNNING:
+        case LIFE_STOPPING:
+                return s->button && s->reset_button.window ? LED_STATE_WINDOW : LED_STATE_RUNNING;
+        case LIFE_OFF:
+        case LIFE_DEEP_SLEEP:
+        case LIFE_STATE_MAX:
+        case LIFE_STATE_INVALID:
+                break;
+        }
+        return LED_STATE_OFF;
+}
+
+static void show(Supervisor *s) {
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+        LedLook look = led_pattern_at(s->led_state, s->led_begin_usec, now);
+        GpioSettings settings = {
+                .direction = GPIO_DIRECTION_OUTPUT,
+                .value = (look.colours != 0) == (s->config.led.active != 0),
+        };
+
+        if (!s->led)
+                return;
+        if (s->led_colours != (int) look.colours && gpio_request_configure(s->led, &settings) < 0) {
+                log_debug("The status LED's line does not answer any more.");
+                s->led = gpio_request_free(s->led);
+                return;
+        }
+        s->led_colours = (int) look.colours;
+        supervisor_set_timer(s->led_timer, look.wake_usec);
+}
+
+static int on_led_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Supervisor *s = userdata;
+
+        /* The window for a second press ends by itself. */
+        if (s->reset_button.window && now_usec(CLOCK_MONOTONIC) - s->reset_button.window_usec > DOUBLE_USEC)
+                s->reset_button.window = false;
+        supervisor_panel_follow(s);
+        show(s);
+        return 0;
+}
+
+void supervisor_panel_follow(Supervisor *s) {
+        LedState now;
+
+        if (!s->led)
+                return;
+        now = led_state(s);
+        if (now == s->led_state)
+                return;
+        s->led_state = now;
+        s->led_begin_usec = now_usec(CLOCK_MONOTONIC);
+        show(s);
+}
+
+static void take_led(Supervisor *s) {
+        if (s->led || !s->led_timer)
+                return;
+        s->led = take(s, "[led] line", s->config.led.line);
+        s->led_colours = -1;
+        s->led_state = LED_STATE_INVALID;
+}
+
+bool supervisor_panel_give_led(Supervisor *s, const char *name) {
+        if (!s->led || !streq(name, s->config.led.line))
+                return false;
+        s->led = gpio_request_free(s->led);
+        supervisor_set_timer(s->led_timer, UINT64_MAX);
+        return true;
+}
+
+/* ---- both ---- */
+
+void supervisor_panel_boot(Supervisor *s, ResetKind kind) {
+        if (s->button)
+                reset_button_on_boot(&s->reset_button, s->reset_by_button, now_usec(CLOCK_MONOTONIC));
+        s->reset_by_button = false;
+        s->main_ended = false;
+        if (kind != RESET_KIND_SOFT)
+                take_led(s); /* whatever the last program did with it */
+}
+
+void supervisor_panel_stage_end(Supervisor *s, BoardStage stage, StageResult result) {
+        if (stage != BOARD_STAGE_MAIN)
+                return;
+        s->main_ended = true;
+        s->main_result = result;
+}
+
+int supervisor_panel_new(Supervisor *s) {
+        int r = button_new(s);
+
+        if (r < 0 || !is_named(s->config.led.line))
+                return r;
+        r = sd_event_add_time(s->event, &s->led_timer, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_MSEC, on_led_timer, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->led_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a timer: %m");
+        take_led(s);
+        return 0;
+}
+
+void supervisor_panel_done(Supervisor *s) {
+        if (s->led)
+                (void) !gpio_request_configure(s->led, &(GpioSettings) { .direction = GPIO_DIRECTION_INPUT });
+        s->led = gpio_request_free(s->led);
+        s->button = gpio_request_free(s->button);
+        s->led_timer = sd_event_source_disable_unref(s->led_timer);
+        s->button_timer = sd_event_source_disable_unref(s->button_timer);
+}

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""The reset button and the status LED at the board itself, on the simulated chip."""
+import time
+
+import pytest
+
+BUTTON = {"gpio": {"chip": "simulated"}, "reset": {"burst": "100000", "rate": "unlimited", "button": "GPIO17",
+                                                   "button-long": "1s"}}
+LED = {"gpio": {"chip": "simulated"}, "led": {"line": "GPIO27"}}
+FOREVER = "import time\nwhile True: time.sleep(1)\n"
+
+
+def level(board, line):
+    return int(board.ctl("pin", "get", line).stdout)
+
+
+def press(board, seconds=0.1):
+    """Down, and up again."""
+    board.ctl("pin", "set", "GPIO17", "0")
+    time.sleep(seconds)
+    board.ctl("pin", "set", "GPIO17", "open")
+
+
+def lit(board, seconds):
+    """How the LED looked: a list of its levels, as often as one can look."""
+    end, seen = time.monotonic() + seconds, []
+    while time.monotonic() < end:
+        seen.append(level(board, "GPIO27"))
+    return seen
+
+
+def blinks_in_a_row(board):
+    """How many blinks stand between two pauses."""
+    rises, last, end = [], None, time.monotonic() + 30
+    while time.monotonic() < end:
+        now = level(board, "GPIO27")
+        if now == 1 and last == 0:
+            rises.append(time.monotonic())
+        last = now
+        begins = [i for i in range(1, len(rises)) if rises[i] - rises[i - 1] > 3]
+        if len(begins) >= 2:  # one whole row has been seen
+            return begins[1] - begins[0]
+    raise AssertionError(f"no two pauses: {rises}")
+
+
+# ---- the button ----
+
+@pytest.mark.parametrize("kind, cause", [("hard", "HARD_RESET"), ("soft", "SOFT_RESET")])
+def test_a_short_press_resets(boards, kind, cause):
+    b = boards({"main.py": FOREVER}, config={**BUTTON, "reset": {**BUTTON["reset"], "button-press": kind}})
+    b.wait_state("running")
+    pid = b.board_pid()
+    press(b)
+    p = b.wait(lambda p: p["State"] == "running" and p["BoardPid"] != pid, what="another board")
+    assert (p["ResetCause"], p["SafeMode"]) == (cause, "")
+    if kind == "hard":
+        assert p["ResetReason"] == "RESET_PIN"
+    assert "the reset button was pressed" in p["LastReset"]
+    assert b.wait_history(lambda rows: any("the reset button was pressed" in r["detail"] for r in rows))
+
+
+def test_one_press_is_one_reset_and_the_line_is_not_the_scripts(boards):
+    b = boards({}, config=BUTTON)
+    b.wait_state("idle")
+    press(b, 0.3)
+    b.wait(lambda p: p["HardResets"] == 2 and p["State"] == "idle", what="the reset")
+    time.sleep(1.5)  # past the window for a second press
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    assert "OSError: [Errno 16] EBUSY: GPIO17 is used by mpyd" in repl.line("Pin(17)")
+    assert b.get("HardResets") == 2
+
+
+def test_held_it_means_safe_mode(boards):
+    b = boards({"main.py": FOREVER}, config=BUTTON)
+    b.wait_state("running")
+    b.ctl("pin", "set", "GPIO17", "0")
+    p = b.wait(lambda p: p["SafeMode"] != "" and p["State"] == "idle", what="safe mode, while it is still held")
+    assert p["SafeMode"] == "USER" and "button" in p["SafeModeText"]
+    resets = p["HardResets"]
+    b.ctl("pin", "set", "GPIO17", "open")
+    time.sleep(0.5)
+    assert b.get("HardResets") == resets  # letting go is no press
+    time.sleep(1)
+    press(b)
+    p = b.wait(lambda p: p["SafeMode"] == "" and p["State"] == "running", what="its program again")
+
+
+def test_a_second_press_during_the_boot_means_safe_mode(boards):
+    b = boards({"main.py": FOREVER}, config=BUTTON)
+    b.wait_state("running")
+    pid = b.board_pid()
+    press(b)
+    b.wait(lambda p: p["BoardPid"] not in (0, pid), what="the boot")
+    press(b, 0.05)
+    p = b.wait(lambda p: p["SafeMode"] != "" and p["State"] == "idle", what="safe mode")
+    assert p["SafeMode"] == "USER"
+
+
+def test_a_press_leads_out_of_a_hang_that_hears_nothing(boards):
+    b = boards({"main.py": "import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    try:\n"
+                           "        while True: pass\n    except BaseException: pass\n"}, config=BUTTON)
+    b.wait_state("running")
+    press(b)
+    b.wait(lambda p: p["HardResets"] == 2, what="the reset")
+
+
+@pytest.mark.parametrize("config, says", [
+    ({"reset": {"button": "GPIO99"}}, "[reset] button = GPIO99: this machine has no such line"),
+    ({"led": {"line": "GPIO99"}}, "[led] line = GPIO99: this machine has no such line"),
+    ({"reset": {"button": "GPIO4"}, "led": {"line": "GPIO4"}}, "[led] line = GPIO4: the line cannot be had, it is used by "
+                                                               "mpyd"),
+])
+def test_a_line_that_cannot_be_had_is_told_and_the_board_runs(boards, config, says):
+    b = boards({"main.py": FOREVER}, config={"gpio": {"chip": "simulated"}, **config})
+    b.wait_state("running")
+    b.wait_log(says)
+
+
+# ---- the LED ----
+
+def test_off_while_the_program_runs_and_on_at_the_repl(boards):
+    b = boards({"main.py": FOREVER}, config=LED)
+    b.wait_state("running")
+    assert set(lit(b, 0.5)) == {0}
+    repl = b.open_repl()
+    repl.prompt()
+    b.wait(lambda _: level(b, "GPIO27") == 1, what="light")
+    assert set(lit(b, 1)) == {1}
+
+
+@pytest.mark.parametrize("main, config, n", [("pass\n", {}, 1), ("1 / 0\n", {"recovery": {"after-exception": "off"}}, 2)])
+def test_how_the_program_ended(boards, main, config, n):
+    b = boards({"main.py": main}, config={**LED, **config})
+    b.wait_state("idle")
+    assert blinks_in_a_row(b) == n
+
+
+def test_safe_mode_blinks_three_times(boards):
+    b = boards({"main.py": FOREVER}, config=LED)
+    b.wait_state("running")
+    b.ctl("safe-mode", "enter")
+    b.wait(lambda p: p["SafeMode"] != "" and p["State"] == "idle", what="safe mode")
+    assert blinks_in_a_row(b) == 3
+
+
+def test_active_low(boards):
+    b = boards({"main.py": FOREVER}, config={**LED, "led": {"line": "GPIO27", "active": "low"}})
+    b.wait_state("running")
+    assert set(lit(b, 0.5)) == {1}
+
+
+def test_a_script_may_have_it_until_the_next_hard_reset(boards):
+    b = boards({}, config=LED)
+    b.wait_state("idle")
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    assert repl.line("led = Pin(27, Pin.OUT, value=0); led.value()") == "0\r\n"
+    assert set(lit(b, 1)) == {0}
+    repl.line("led.on()")
+    repl.write(b"\x04")
+    repl.read_until(b">>> ")
+    assert set(lit(b, 0.5)) == {1}  # still the script's
+    repl.line("from machine import Pin")
+    repl.line("Pin(27).off()")
+    assert set(lit(b, 0.5)) == {0}
+    repl.close()
+    b.hard_reset()
+    b.wait(lambda _: level(b, "GPIO27") == 1, what="light: it is ours again")
