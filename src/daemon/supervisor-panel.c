@@ -9,7 +9,6 @@
 #include "daemon/supervisor-private.h"
 #include "util/log.h"
 
-#define CONSUMER "mpyd"
 #define DEBOUNCE_USEC (20 * USEC_PER_MSEC)
 #define DOUBLE_USEC USEC_PER_SEC /* a second press so soon after the boot that the first one caused */
 
@@ -17,12 +16,16 @@ static bool is_named(const char *line) {
         return !streq(line, "none");
 }
 
-/* NULL when it cannot be had: told, and the board runs without. */
-static GpioRequest *take(Supervisor *s, const char *key, const char *line) {
+/* NULL when it cannot be had: told, once, and the board runs without. */
+static GpioRequest *take(Supervisor *s, const char *key, const char *line, bool *told) {
         char holder[GPIO_NAME_MAX];
         GpioRequest *q = NULL;
-        int r = gpio_request(s->gpio, line, CONSUMER, &q, holder);
+        int r = gpio_request(s->gpio, line, GPIO_CONSUMER, &q, holder);
+        bool again = *told;
 
+        *told = r < 0;
+        if (again)
+                return q;
         if (r == -ENOENT)
                 journal_log(JOURNAL_CONFIG_PROBLEM, NULL, "%s = %s: this machine has no such line, going on "
                                                           "without; mpyctl pin lists them.", key, line);
@@ -95,14 +98,17 @@ static int button_new(Supervisor *s) {
                 .edges = GPIO_EDGE_RISING | GPIO_EDGE_FALLING,
         };
         const ResetButtonLimits limits = { DEBOUNCE_USEC, s->config.reset.button_long_usec, DOUBLE_USEC };
+        bool told = false;
         int level, r;
 
         if (!is_named(s->config.reset.button))
                 return 0;
-        s->button = take(s, "[reset] button", s->config.reset.button);
+        s->button = take(s, "[reset] button", s->config.reset.button, &told);
         if (!s->button)
                 return 0;
         r = sd_event_add_time(s->event, &s->button_timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_button_timer, s);
+        if (r >= 0) /* behind the edges that have come */
+                r = sd_event_source_set_priority(s->button_timer, SD_EVENT_PRIORITY_NORMAL + 10);
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->button_timer, SD_EVENT_OFF);
         if (r < 0)
@@ -142,7 +148,9 @@ static LedState led_state(const Supervisor *s) {
         case LIFE_BOOTING:
         case LIFE_RUNNING:
         case LIFE_STOPPING:
-                return s->button && s->reset_button.window ? LED_STATE_WINDOW : LED_STATE_RUNNING;
+                return s->button && reset_button_in_window(&s->reset_button, now_usec(CLOCK_MONOTONIC))
+                               ? LED_STATE_WINDOW
+                               : LED_STATE_RUNNING;
         case LIFE_OFF:
         case LIFE_DEEP_SLEEP:
         case LIFE_STATE_MAX:
@@ -174,10 +182,7 @@ static void show(Supervisor *s) {
 static int on_led_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Supervisor *s = userdata;
 
-        /* The window for a second press ends by itself. */
-        if (s->reset_button.window && now_usec(CLOCK_MONOTONIC) - s->reset_button.window_usec > DOUBLE_USEC)
-                s->reset_button.window = false;
-        supervisor_panel_follow(s);
+        supervisor_panel_follow(s); /* the window for a second press ends by itself */
         show(s);
         return 0;
 }
@@ -198,17 +203,16 @@ void supervisor_panel_follow(Supervisor *s) {
 static void take_led(Supervisor *s) {
         if (s->led || !s->led_timer)
                 return;
-        s->led = take(s, "[led] line", s->config.led.line);
+        s->led = take(s, "[led] line", s->config.led.line, &s->led_told);
         s->led_colours = -1;
         s->led_state = LED_STATE_INVALID;
 }
 
-bool supervisor_panel_give_led(Supervisor *s, const char *name) {
+void supervisor_panel_give_led(Supervisor *s, const char *name) {
         if (!s->led || !streq(name, s->config.led.line))
-                return false;
+                return;
         s->led = gpio_request_free(s->led);
         supervisor_set_timer(s->led_timer, UINT64_MAX);
-        return true;
 }
 
 /* ---- both ---- */

@@ -6,6 +6,7 @@
  * on. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
@@ -13,7 +14,6 @@
 #include "util/io.h"
 #include "util/log.h"
 
-#define CONSUMER "mpyd"
 #define MARK "pins" /* in the run directory: names of lines, one a line */
 #define MARK_MAX (64u * 1024)
 #define PINS_MAX 128u /* that one board may hold: a loop over all names is bounded */
@@ -66,8 +66,8 @@ static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char hold
         if (!bigger)
                 return -ENOMEM;
         s->pins = bigger;
-        (void) supervisor_panel_give_led(s, name);
-        r = gpio_request(s->gpio, name, CONSUMER, &q, holder);
+        supervisor_panel_give_led(s, name);
+        r = gpio_request(s->gpio, name, GPIO_CONSUMER, &q, holder);
         if (r < 0)
                 return r;
         p = &s->pins[s->n_pins++];
@@ -103,8 +103,11 @@ static int grant(Supervisor *s, const char *name, LinkPinLine *answer, char text
         if (r < 0)
                 return r;
         r = gpio_request_info(p->request, &info);
-        if (r < 0)
+        if (r < 0) { /* its chip was taken out: the next question looks for it anew */
+                let_go(s, p);
+                note_held(s);
                 return r;
+        }
         answer->direction = (uint32_t) info.settings.direction;
         answer->pull = (uint32_t) info.settings.pull;
         (void) snprintf(text, LINK_PIN_TEXT_MAX, "%s:%u", info.chip, info.offset);
@@ -164,36 +167,26 @@ static void drive_safe_levels(Supervisor *s) {
         }
 }
 
-static void hand_on(Supervisor *s) {
-        for (size_t i = s->n_pins; i-- > 0;) {
-                struct HeldPin *p = &s->pins[i];
-                int r = gpio_request_quiet(p->request);
-
-                if (r < 0) { /* its chip was taken out: the next request looks for it anew */
-                        log_debug("Line %s is not handed on: %s", p->name, strerrordesc_np(-r) ?: "?");
-                        let_go(s, p);
-                        note_held(s);
-                }
-        }
-}
-
 void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
-        if (kind == RESET_KIND_SOFT) {
-                hand_on(s);
-                return;
-        }
+        size_t before = s->n_pins;
+
         for (size_t i = s->n_pins; i-- > 0;) {
                 struct HeldPin *p = &s->pins[i];
-                int level = pin_safe_level(s->config.pins.safe_state, p->name);
+                int level = pin_safe_level(s->config.pins.safe_state, p->name), r;
 
-                if (gpio_request_quiet(p->request) < 0)
-                        log_debug("Line %s does not answer any more.", p->name);
-                make_safe(s, p, level);
-                if (level < 0)
+                r = gpio_request_quiet(p->request);
+                if (r < 0)
+                        log_debug("Line %s does not answer any more: %s", p->name, strerrordesc_np(-r) ?: "?");
+                else if (kind != RESET_KIND_SOFT)
+                        make_safe(s, p, level);
+                /* One whose chip was taken out is looked for anew when it is wanted again. */
+                if (r < 0 || (kind != RESET_KIND_SOFT && level < 0))
                         let_go(s, p);
         }
-        note_held(s);
-        drive_safe_levels(s);
+        if (s->n_pins != before)
+                note_held(s);
+        if (kind != RESET_KIND_SOFT)
+                drive_safe_levels(s);
 }
 
 /* ---- the operator looks ---- */
@@ -234,12 +227,13 @@ static void clean_up_after_crash(Supervisor *s) {
         for (char *name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
                 struct HeldPin p = {};
 
-                if (strlen(name) >= sizeof p.name || gpio_request(s->gpio, name, CONSUMER, &p.request, holder) < 0)
+                if (strlen(name) >= sizeof p.name || gpio_request(s->gpio, name, GPIO_CONSUMER, &p.request, holder) < 0)
                         continue; /* its chip, or who has taken it since, knows better */
                 (void) snprintf(p.name, sizeof p.name, "%s", name);
                 make_safe(s, &p, pin_safe_level(s->config.pins.safe_state, name));
                 gpio_request_free(p.request);
         }
+        (void) unlinkat(s->run_dir_fd, MARK, 0);
 }
 
 int supervisor_pins_new(Supervisor *s) {

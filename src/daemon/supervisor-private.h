@@ -39,6 +39,8 @@ void supervisor_safe_mode_reload(Supervisor *s);
  * the flag holds it (s->safe_mode_flag). */
 int supervisor_safe_mode_ask(Supervisor *s, bool enter, SafeModeDoor door, const char *who) _must_check_;
 
+#define GPIO_CONSUMER "mpyd" /* who uses a line, for others */
+
 /* GPIO lines: supervisor-pins.c. */
 int supervisor_pins_new(Supervisor *s) _must_check_;
 void supervisor_pins_done(Supervisor *s);             /* to their safe state, and released */
@@ -53,7 +55,8 @@ void supervisor_panel_done(Supervisor *s);
 void supervisor_panel_boot(Supervisor *s, ResetKind kind); /* a reset is decided */
 void supervisor_panel_stage_end(Supervisor *s, BoardStage stage, StageResult result);
 void supervisor_panel_follow(Supervisor *s); /* after each event of the life cycle */
-bool supervisor_panel_give_led(Supervisor *s, const char *name); /* a program wants the line; until the next hard reset */
+/* A program wants the line: until the next hard reset it is not ours. */
+void supervisor_panel_give_led(Supervisor *s, const char *name);
 
 /* A program that nobody looks after: supervisor-recovery.c. */
 int supervisor_recovery_new(Supervisor *s) _must_check_;

@@ -98,6 +98,7 @@ typedef struct Supervisor {
         sd_event_source *button_timer, *led_timer;
         LedState led_state;
         uint64_t led_begin_usec;
+        bool led_told;                 /* that its line cannot be had */
         int led_colours;               /* as shown; -1: not yet */
         bool main_ended;               /* in this life */
         StageResult main_result;

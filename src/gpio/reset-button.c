@@ -15,7 +15,7 @@ int reset_button_init(ResetButton *b, const ResetButtonLimits *limits, bool leve
         return 0;
 }
 
-static bool in_window(const ResetButton *b, uint64_t at_usec) {
+bool reset_button_in_window(const ResetButton *b, uint64_t at_usec) {
         return b->window && at_usec - b->window_usec <= b->limits.double_usec;
 }
 
@@ -27,7 +27,7 @@ static ResetButtonPress settle(ResetButton *b) {
         b->pressed = b->level;
         if (b->pressed) {
                 b->pressed_usec = b->level_usec;
-                b->spent = in_window(b, b->pressed_usec);
+                b->spent = reset_button_in_window(b, b->pressed_usec);
                 b->window = false;
                 return b->spent ? RESET_BUTTON_SAFE_MODE_DOUBLE : RESET_BUTTON_NONE;
         }
@@ -37,6 +37,8 @@ static ResetButtonPress settle(ResetButton *b) {
 ResetButtonVerdict reset_button_look(ResetButton *b, bool level, uint64_t now_usec) {
         ResetButtonVerdict v = { RESET_BUTTON_NONE, UINT64_MAX };
 
+        /* The kernel's time of an edge may lie before the moment of a look that came in between. */
+        now_usec = MAX(now_usec, b->level_usec);
         /* What was long enough the old way counts before the change does. */
         if (now_usec - b->level_usec >= b->limits.debounce_usec)
                 v.press = settle(b);

@@ -54,5 +54,8 @@ int reset_button_init(ResetButton *b, const ResetButtonLimits *limits, bool leve
 /* For each change of the line, in order, and at wake_usec. An answer is given once. */
 ResetButtonVerdict reset_button_look(ResetButton *b, bool level, uint64_t now_usec);
 
+/* Whether a press that begins then is a second one. */
+bool reset_button_in_window(const ResetButton *b, uint64_t at_usec);
+
 /* A board boots. by_press: the button's own reset; only then a second press means safe mode. */
 void reset_button_on_boot(ResetButton *b, bool by_press, uint64_t now_usec);

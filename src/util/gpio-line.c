@@ -106,14 +106,12 @@ int gpio_line_init(GpioLine *l, int fd) {
         }
         if (errno == ENOTSOCK)
                 return 0;
-        gpio_line_done(l);
+        l->fd = safe_close(l->fd); /* keeps errno */
         return -errno;
 }
 
 void gpio_line_done(GpioLine *l) {
-        if (l->fd >= 0)
-                (void) close(l->fd);
-        l->fd = -EBADF;
+        l->fd = safe_close(l->fd);
 }
 
 /* ---- a simulated line ---- */

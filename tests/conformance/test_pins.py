@@ -32,6 +32,19 @@ def test_S03_a_hard_reset_makes_inputs_of_all_pins(boards):
     assert repl.line("RTC().memory()") == "b'kept'\r\n"
 
 
+@item("S5")
+def test_S05_the_reset_button_is_a_hard_reset(boards):
+    b = boards({"boot.py": "open('/n', 'a').write('x')\n"}, config={**SIMULATED, "reset": {"button": "GPIO22"}})
+    b.wait_state("idle")
+    pid = b.board_pid()
+    b.ctl("pin", "set", "GPIO22", "0")
+    time.sleep(0.1)
+    b.ctl("pin", "set", "GPIO22", "open")
+    p = b.wait(lambda p: p["State"] == "idle" and p["BoardPid"] not in (0, pid), what="another board")
+    assert (p["ResetCause"], p["ResetReason"]) == ("HARD_RESET", "RESET_PIN")
+    assert b.read("n") == "xx"
+
+
 @item("S15")
 def test_S15_a_high_pin_stays_high_over_soft_resets(boards):
     b = boards({"main.py": "from machine import Pin\nprint('@', Pin(17), Pin(17).value())\n"}, config=SIMULATED)
@@ -42,7 +55,7 @@ def test_S15_a_high_pin_stays_high_over_soft_resets(boards):
     for _ in range(5):
         repl.write(b"\x04")
         assert b"@ Pin(GPIO17, mode=OUT) 1\r\n" in repl.read_until(b">>> ")
-    # and saying so again does not drop it, not even for a moment
+    # and saying so again does not drop it
     repl.line("from machine import Pin")
     assert repl.line("Pin(17, Pin.OUT).value()") == "1\r\n"
 

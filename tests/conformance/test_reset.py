@@ -46,7 +46,7 @@ def test_S04_reset_never_returns(boards):
     assert cause(b.friendly()) == HARD
 
 
-@item("S5", "by mpyctl and the control socket; a button waits for gpio")
+@item("S5")
 @pytest.mark.parametrize("by", ["mpyctl", "control socket"])
 def test_S05_operators_reset_is_a_hard_reset(boards, by):
     b = boards({"boot.py": "open('/n', 'a').write('x')\n"})

@@ -117,6 +117,13 @@ def test_a_line_that_cannot_be_had_is_told_and_the_board_runs(boards, config, sa
     b.wait_log(says)
 
 
+def test_a_missing_led_is_told_once(boards):
+    b = boards({}, config={"gpio": {"chip": "simulated"}, "led": {"line": "GPIO99"}})
+    for _ in range(3):
+        b.hard_reset()
+    assert b.log_count("[led] line = GPIO99: this machine has no such line") == 1
+
+
 # ---- the LED ----
 
 def test_off_while_the_program_runs_and_on_at_the_repl(boards):

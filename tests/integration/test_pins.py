@@ -84,6 +84,18 @@ def test_open_drain(board, repl):
     assert level(board, "GPIO4") == 1
 
 
+def test_open_drain_that_was_let_go_stays_so_over_a_soft_reset(board, repl):
+    """Also when it is said again while somebody else pulls it low."""
+    repl.line("Pin(4, Pin.OPEN_DRAIN, Pin.PULL_UP)")
+    board.ctl("pin", "set", "GPIO4", "0")
+    repl.write(b"\x04")
+    repl.read_until(b">>> ")
+    repl.line("from machine import Pin")
+    assert repl.line("Pin(4, Pin.OPEN_DRAIN).value()") == "0\r\n"
+    board.ctl("pin", "set", "GPIO4", "open")
+    assert level(board, "GPIO4") == 1
+
+
 def test_signal(board, repl):
     repl.line("s = Signal(Pin(17, Pin.OUT), invert=True)")
     repl.line("s.on()")
@@ -161,6 +173,16 @@ def test_a_storm_of_edges_does_not_take_the_board(board, repl):
     run(repl, "for i in range(2000):\n    p.init(pull=Pin.PULL_DOWN if i % 2 else Pin.PULL_UP)\n")
     assert int(repl.line("n")) in (1999, 2000)
     assert repl.line("1 + 1") == "2\r\n"
+
+
+def test_edges_that_are_lost_are_told(board, repl):
+    repl.line("import machine; n = 0")
+    run(repl, "def count(p):\n    global n\n    n += 1\n")
+    repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP); _ = p.irq(count)")
+    run(repl, "s = machine.disable_irq()\nfor i in range(200):\n"
+              "    p.init(pull=Pin.PULL_DOWN if i % 2 == 0 else Pin.PULL_UP)\nmachine.enable_irq(s)\n")
+    board.wait_log("Edges at GPIO4 come faster than its handler is called: some are lost.")
+    assert repl.line("n") == "64\r\n"
 
 
 # ---- errors ----
@@ -258,6 +280,24 @@ def test_whatever_ends_a_life_makes_pins_safe(boards, end):
     now = lines(b)
     assert (now["GPIO17"]["direction"], now["GPIO17"]["level"]) == ("output", 0)
     assert (now["GPIO4"]["direction"], now["GPIO4"]["used"]) == ("input", False)
+
+
+@pytest.mark.parametrize("left", ["GPIO17\nGPIO99\n", "", "x" * 70000, "\n\n\0\n" + "y" * 5000 + "\nGPIO4"])
+def test_what_a_crashed_daemon_left_behind(boards, left):
+    """Whatever stands in that file. (That lines are made safe, tests/system/vm/test_gpio.py shows: a simulated
+    chip ends with its daemon.)"""
+    b = boards({"main.py": "from machine import Pin\nPin(17, Pin.OUT, value=1)\n"}, config=SIMULATED)
+    b.wait(lambda p: p["State"] == "idle" and level(b, "GPIO17") == 1, what="the pin")
+    mark = b.run_dir / "pins"
+    assert mark.read_text() == "GPIO17\n"
+    b.stop(signal.SIGKILL)
+    assert mark.read_text() == "GPIO17\n"
+    mark.write_text(left)
+    (b.flash / "main.py").unlink()
+    b.start()
+    b.wait_state("idle")
+    assert lines(b)["GPIO17"]["used"] is False
+    assert not mark.exists() or left == "x" * 70000  # too large to be ours: not read
 
 
 def test_a_mistake_in_safe_state_is_told(boards):

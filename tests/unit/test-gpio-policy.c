@@ -213,6 +213,23 @@ static void test_reset_second_press_in_the_window(void **state) {
               { 820 * MSEC, UP, RESET, NEVER });
 }
 
+/* A look came between an edge and its being read: the edge's own time is older than the look. A level that
+ * has only just come has not stayed. */
+static void test_reset_times_out_of_order(void **state) {
+        ResetButtonVerdict v;
+        ResetButton b;
+
+        assert_int_equal(reset_button_init(&b, &reset_limits, false, START), 0);
+        (void) reset_button_look(&b, true, START + 100 * MSEC);
+        (void) reset_button_look(&b, false, START + 99 * MSEC);
+        (void) reset_button_look(&b, true, START + 98 * MSEC);
+        v = reset_button_look(&b, false, START + 101 * MSEC);
+        assert_int_equal(v.press, RESET_BUTTON_NONE);
+        assert_false(b.pressed);
+        v = reset_button_look(&b, false, START + 200 * MSEC);
+        assert_int_equal(v.press, RESET_BUTTON_NONE);
+}
+
 static void test_reset_window_closes(void **state) {
         PRESS({ 0, BOOT_BY_PRESS },
               { 1 * SEC + 1, DOWN, NONE, 1 * SEC + 1 + 20 * MSEC },
@@ -312,6 +329,7 @@ int main(void) {
                 cmocka_unit_test(test_reset_spike_is_no_press),
                 cmocka_unit_test(test_reset_long_press_is_safe_mode),
                 cmocka_unit_test(test_reset_second_press_in_the_window),
+                cmocka_unit_test(test_reset_times_out_of_order),
                 cmocka_unit_test(test_reset_window_closes),
                 cmocka_unit_test(test_reset_held_from_before),
                 cmocka_unit_test(test_led_blinks),

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "board/irq-call.h"
 #include "board/irq.h"
+#include "board/link.h"
 #include "board/modules/machine.h"
 #include "board/pin-link.h"
 #include "board/pins.h"
@@ -43,7 +45,8 @@ typedef struct Pin {
         mp_sched_node_t node;
         /* under the IRQ lock: edges whose handler is yet to be called */
         uint8_t waiting[EDGES_WAITING_MAX];
-        unsigned n_waiting, n_overrun;
+        unsigned n_waiting;
+        bool overrun_told;
         mp_uint_t irq_flags;     /* of the edge that is being handled */
 } Pin;
 
@@ -106,6 +109,10 @@ static void ask(const char *name, PinAnswer *ret) {
         MP_THREAD_GIL_ENTER();
 }
 
+static bool is_output(const Pin *p) {
+        return p->settings.direction == GPIO_DIRECTION_OUTPUT || p->settings.direction == GPIO_DIRECTION_OPEN_DRAIN;
+}
+
 /* NULL: there is no such line. */
 static Pin *pin_find(const char *name) {
         PinAnswer a;
@@ -129,11 +136,14 @@ static Pin *pin_find(const char *name) {
                 .pull = (GpioPull) a.line.pull,
         };
         (void) snprintf(p->name, sizeof p->name, "%s", name);
+        if (is_output(p)) /* what a soft reset has left */
+                p->settings.value = gpio_line_get(&p->line) == 1;
         p->irq = NULL;
         p->trigger = p->irq_flags = 0;
         p->node.callback = NULL;
         p->node.next = NULL;
-        p->n_waiting = p->n_overrun = 0;
+        p->n_waiting = 0;
+        p->overrun_told = false;
         p->next = MP_STATE_PORT(machine_pins);
         MP_STATE_PORT(machine_pins) = p;
         return p;
@@ -160,12 +170,9 @@ static int checked(Pin *p, int r) {
         return r;
 }
 
-static bool is_output(const Pin *p) {
-        return p->settings.direction == GPIO_DIRECTION_OUTPUT || p->settings.direction == GPIO_DIRECTION_OPEN_DRAIN;
-}
-
-static void apply(Pin *p) {
-        (void) checked(p, gpio_line_configure(&p->line, &p->settings));
+static void apply(Pin *p, const GpioSettings *s) {
+        (void) checked(p, gpio_line_configure(&p->line, s));
+        p->settings = *s;
 }
 
 int pin_read(Pin *p) {
@@ -179,23 +186,22 @@ void pin_write(Pin *p, int value) {
                 (void) checked(p, gpio_line_set(&p->line, value != 0));
 }
 
-/* What is driven already is not dropped by saying so again. */
-static void keep_level(Pin *p) {
-        if (p->settings.direction == GPIO_DIRECTION_OUTPUT)
-                p->settings.value = pin_read(p);
-}
-
+/* What is driven already is not dropped by saying so again, nor is anything touched that stays as it is. */
 static void set_direction(Pin *p, GpioDirection d, int pull, mp_obj_t value) {
-        if (value != mp_const_none)
-                p->settings.value = mp_obj_is_true(value);
-        else if (p->settings.direction == GPIO_DIRECTION_OUTPUT)
-                keep_level(p);
-        else if (d == GPIO_DIRECTION_OPEN_DRAIN && p->settings.direction != GPIO_DIRECTION_OPEN_DRAIN)
-                p->settings.value = true; /* let go */
-        p->settings.direction = d;
+        GpioSettings s = p->settings;
+
+        s.direction = d;
         if (pull >= 0)
-                p->settings.pull = (GpioPull) pull;
-        apply(p);
+                s.pull = (GpioPull) pull;
+        if (value != mp_const_none)
+                s.value = mp_obj_is_true(value);
+        else if (s.direction == p->settings.direction && s.pull == p->settings.pull)
+                return;
+        else if (p->settings.direction == GPIO_DIRECTION_OUTPUT)
+                s.value = pin_read(p);
+        else if (d == GPIO_DIRECTION_OPEN_DRAIN && p->settings.direction != GPIO_DIRECTION_OPEN_DRAIN)
+                s.value = true; /* let go */
+        apply(p, &s);
 }
 
 void pin_set_input(Pin *p) {
@@ -351,8 +357,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(pin_on_obj, pin_on);
 static mp_obj_t pin_toggle(mp_obj_t self) {
         Pin *p = MP_OBJ_TO_PTR(self);
 
-        keep_level(p);
-        pin_write(p, !p->settings.value);
+        pin_write(p, p->settings.direction == GPIO_DIRECTION_OUTPUT ? !pin_read(p) : !p->settings.value);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(pin_toggle_obj, pin_toggle);
@@ -423,17 +428,22 @@ static void pin_handle(mp_sched_node_t *node) {
         }
 }
 
-/* With the IRQ lock. */
+/* With the IRQ lock, so no more than can wait: what is left makes the descriptor ready again. */
 static void take_edges_of(Pin *p) {
         GpioEdge e;
+        int r = 0;
 
-        while (gpio_line_next_edge(&p->line, &e) > 0) {
-                if (p->n_waiting == EDGES_WAITING_MAX) {
-                        p->n_overrun++;
-                        continue;
+        for (unsigned i = 0; i < EDGES_WAITING_MAX && (r = gpio_line_next_edge(&p->line, &e)) > 0; i++) {
+                if (p->n_waiting < EDGES_WAITING_MAX)
+                        p->waiting[p->n_waiting++] = (uint8_t) e.edge;
+                else if (!p->overrun_told) {
+                        p->overrun_told = true;
+                        link_log(LOG_WARNING, "Edges at %s come faster than its handler is called: some are lost.",
+                                 p->name);
                 }
-                p->waiting[p->n_waiting++] = (uint8_t) e.edge;
         }
+        if (r < 0) /* the chip was taken out: it would be ready for ever */
+                (void) epoll_ctl(edges_fd, EPOLL_CTL_DEL, p->line.fd, NULL);
         if (p->n_waiting > 0)
                 (void) mp_sched_schedule_node(&p->node, pin_handle);
 }
@@ -456,18 +466,21 @@ static void watch(Pin *p, bool on) {
                 mp_raise_OSError(errno);
 }
 
-static void set_trigger(Pin *p, mp_uint_t trigger) {
+static void set_trigger(Pin *p, mp_uint_t trigger, uint32_t debounce_usec) {
+        GpioSettings s = p->settings;
+
         if (trigger != 0 && is_output(p))
                 mp_raise_ValueError(MP_ERROR_TEXT("an output has no interrupt"));
         irq_lock();
         p->trigger = 0;
         p->n_waiting = 0;
         irq_unlock();
-        p->settings.edges = (unsigned) trigger;
+        s.edges = (unsigned) trigger;
+        s.debounce_usec = debounce_usec;
         if (trigger != 0)
-                p->settings.direction = GPIO_DIRECTION_INPUT;
-        if (trigger != 0 || p->settings.direction == GPIO_DIRECTION_INPUT)
-                apply(p);
+                s.direction = GPIO_DIRECTION_INPUT;
+        if (s.direction == GPIO_DIRECTION_INPUT)
+                apply(p, &s);
         watch(p, trigger != 0);
         irq_lock();
         p->n_waiting = 0; /* of the setting before */
@@ -476,7 +489,9 @@ static void set_trigger(Pin *p, mp_uint_t trigger) {
 }
 
 static mp_uint_t irq_trigger(mp_obj_t self_in, mp_uint_t trigger) {
-        set_trigger(MP_OBJ_TO_PTR(self_in), trigger & (GPIO_EDGE_RISING | GPIO_EDGE_FALLING));
+        Pin *p = MP_OBJ_TO_PTR(self_in);
+
+        set_trigger(p, trigger & (GPIO_EDGE_RISING | GPIO_EDGE_FALLING), p->settings.debounce_usec);
         return 0;
 }
 
@@ -515,8 +530,8 @@ static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
                 p->irq = mp_irq_new(&irq_methods, MP_OBJ_FROM_PTR(p));
         if (n_args > 1 || kw->used > 0) {
                 p->irq->handler = mp_const_none; /* none of the old edges reaches the new handler */
-                p->settings.debounce_usec = (uint32_t) args[ARG_DEBOUNCE].u_int;
-                set_trigger(p, handler == mp_const_none ? 0 : (mp_uint_t) args[ARG_TRIGGER].u_int);
+                set_trigger(p, handler == mp_const_none ? 0 : (mp_uint_t) args[ARG_TRIGGER].u_int,
+                            (uint32_t) args[ARG_DEBOUNCE].u_int);
                 p->irq->ishard = args[ARG_HARD].u_bool;
                 p->irq->handler = handler;
         }

@@ -155,10 +155,19 @@ def test_hard_reset_stop_and_a_chip_that_goes(header):
     assert header.value(27) == 1
 
     # taken out under a program, and put in again
-    header.exec("p = Pin(17, Pin.OUT, value=1)")
+    header.exec("p = Pin(17, Pin.OUT, value=1)\nPin(4, Pin.IN).irq(print)")
     machine.run("echo 0 >/sys/kernel/config/gpio-sim/board/live")
     assert "OSError: [Errno 19] ENODEV" in header.fails("Pin(17).value()")
     assert machine.run("mpyctl pin").strip() == "This machine has no GPIO lines."
+    # a descriptor that is dead is ready for ever: nobody may turn in circles for it
+    pids = [machine.unit("MainPID")["MainPID"], str(machine.status()["board_pid"])]
+    stat = "cat " + " ".join(f"/proc/{pid}/stat" for pid in pids)
+
+    def ticks(text):
+        return sum(int(n) for line in text.splitlines() for n in line.rsplit(")", 1)[1].split()[11:13])
+
+    before = ticks(machine.run(stat))
+    assert ticks(machine.run(f"sleep 2; {stat}")) - before < 100  # of 200 for each that turns
     machine.run("mpyctl reset --soft")
     assert "Pin(GPIO17) doesn't exist" in header.fails("Pin(17)")
     machine.run("echo 1 >/sys/kernel/config/gpio-sim/board/live && udevadm settle")
@@ -166,4 +175,7 @@ def test_hard_reset_stop_and_a_chip_that_goes(header):
                              "echo /sys/devices/platform/$(cat $d/dev_name)/$(cat $d/bank/chip_name)").strip()
     header.exec("Pin(17, Pin.OUT, value=1)")
     assert header.value(17) == 1
+    assert header.value(27) == 0  # a new chip, which nobody has told
+    machine.run("mpyctl reset")
+    assert header.value(27) == 1
     assert machine.status()["crashes"] == 0
