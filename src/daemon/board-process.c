@@ -25,6 +25,7 @@ struct BoardProcess {
         int link_fd;
         bool reaped;
         bool link_ended; /* closed, or not to be trusted any more */
+        const Cgroup *cgroup;
         BoardHandlers handlers;
         sd_event_source *link_source;
         sd_event_source *exit_source;
@@ -36,11 +37,14 @@ pid_t board_process_pid(const BoardProcess *b) {
 }
 
 int board_process_kill(BoardProcess *b) {
+        int r;
+
         if (b->reaped)
                 return -ESRCH;
-        if (syscall(SYS_pidfd_send_signal, b->pidfd, SIGKILL, NULL, 0) < 0)
-                return -errno;
-        return 0;
+        r = cgroup_board_kill(b->cgroup);
+        if (syscall(SYS_pidfd_send_signal, b->pidfd, SIGKILL, NULL, 0) >= 0)
+                return 0;
+        return r >= 0 ? 0 : -errno;
 }
 
 BoardProcess *board_process_free(BoardProcess *b) {
@@ -208,7 +212,7 @@ static int on_adopted_end(sd_event_source *s, int fd, uint32_t revents, void *us
 }
 
 int board_process_adopt(BoardProcess **ret, sd_event *event, pid_t pid, int pidfd,
-                        const BoardHandlers *handlers) {
+                        const Cgroup *cgroup, const BoardHandlers *handlers) {
         _cleanup_(board_process_freep) BoardProcess *b = calloc(1, sizeof *b);
         int r;
 
@@ -221,6 +225,7 @@ int board_process_adopt(BoardProcess **ret, sd_event *event, pid_t pid, int pidf
                 .pidfd = pidfd,
                 .link_fd = -EBADF,
                 .link_ended = true,
+                .cgroup = cgroup,
                 .handlers = *handlers,
         };
         r = sd_event_add_io(event, &b->exit_source, b->pidfd, EPOLLIN, on_adopted_end, b);
@@ -311,7 +316,12 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
         b = calloc(1, sizeof *b);
         if (!b)
                 return -ENOMEM;
-        *b = (BoardProcess) { .pidfd = -EBADF, .link_fd = -EBADF, .handlers = *handlers };
+        *b = (BoardProcess) {
+                .pidfd = -EBADF,
+                .link_fd = -EBADF,
+                .cgroup = spec->cgroup,
+                .handlers = *handlers,
+        };
 
         exe_fd = open(spec->executable, O_RDONLY | O_CLOEXEC);
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -348,7 +358,7 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
         board_fds[BOARD_FD_FLASH - 3] = spec->flash_fd;
         (void) snprintf(user, sizeof user, BOARD_USER_FORMAT, (unsigned) spec->uid,
                         (unsigned) spec->gid);
-        b->pid = child_start(getpid(), spec->cgroup_procs, null_fd, exe_fd, board_fds, argv, env);
+        b->pid = child_start(getpid(), cgroup_board_procs(spec->cgroup), null_fd, exe_fd, board_fds, argv, env);
         r = b->pid < 0 ? -errno : 0;
         for (size_t i = 0; i < n_env; i++)
                 free(env[i]);
@@ -358,8 +368,9 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
         b->pidfd = (int) syscall(SYS_pidfd_open, b->pid, 0);
         if (b->pidfd < 0) {
                 r = -errno;
-                (void) kill(b->pid, SIGKILL); /* ours and not waited for: the number is still its own */
-                (void) waitpid(b->pid, NULL, 0);
+                if (cgroup_board_kill(b->cgroup) >= 0 ||
+                    kill(b->pid, SIGKILL) >= 0) /* ours and not waited for: the number is still its own */
+                        (void) waitpid(b->pid, NULL, 0);
                 return r;
         }
         r = watch(b, event);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/cgroup.h"
 #include "mpyd/board-link.h"
 #include "util/macros.h"
 
@@ -20,7 +21,7 @@ typedef struct BoardSpec {
         gid_t gid;
         int retained_fd;   /* borrowed */
         int flash_fd;      /* borrowed */
-        int cgroup_procs;  /* borrowed: cgroup.procs of the cgroup to start in; 0 or less: none */
+        const Cgroup *cgroup; /* borrowed: where it is started and killed; NULL: where the daemon is */
         const LinkMessage *first; /* what it finds on its link, so that it need not wait; NULL: nothing */
 } BoardSpec;
 
@@ -48,7 +49,7 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
 /* Watches a process that an earlier run of the daemon started and could not end (pidfd: consumed, also on
  * failure). It has no link and no console; nobody tells how it ends: exit status -1, signal 0. */
 int board_process_adopt(BoardProcess **ret, sd_event *event, pid_t pid, int pidfd,
-                        const BoardHandlers *handlers) _must_check_;
+                        const Cgroup *cgroup, const BoardHandlers *handlers) _must_check_;
 
 /* Kills a process that still lives (it is not waited for: init reaps it when it cannot die). */
 BoardProcess *board_process_free(BoardProcess *b);
@@ -62,7 +63,8 @@ int board_process_send(BoardProcess *b, const LinkMessage *m) _must_check_;
 /* The same with a descriptor beside it (borrowed); fd < 0: without. */
 int board_process_send_fd(BoardProcess *b, const LinkMessage *m, int fd) _must_check_;
 
-/* SIGKILL, through the pidfd: it can hit nobody else. */
+/* SIGKILL, to all of its cgroup and through its pidfd: it can hit nobody else. The former needs no
+ * CAP_KILL, which mpyd.service does not have. -ESRCH: it is gone; another error: neither was possible. */
 int board_process_kill(BoardProcess *b);
 
 /* Delivers the messages that have arrived, without waiting for the loop's next turn. The console calls

@@ -73,11 +73,8 @@ bool cgroup_board_ran_out(Cgroup *c) {
         return c->oom_kills > before;
 }
 
-void cgroup_board_kill(const Cgroup *c) {
-        int r = c ? put(c->board_dir, "cgroup.kill", "1") : 0; /* Linux 5.14 */
-
-        if (r < 0)
-                log_debug("Failed to empty the board's cgroup, ignoring: %s", strerrordesc_np(-r));
+int cgroup_board_kill(const Cgroup *c) {
+        return c ? put(c->board_dir, "cgroup.kill", "1") : -ENOENT;
 }
 
 static void set_limit(const Cgroup *c, const char *file, uint64_t value) {

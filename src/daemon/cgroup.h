@@ -28,5 +28,6 @@ int cgroup_board_procs(const Cgroup *c);
 /* Whether the kernel has killed in the board's cgroup for want of memory since the last call. */
 bool cgroup_board_ran_out(Cgroup *c);
 
-/* Nothing that a board left behind lives on. */
-void cgroup_board_kill(const Cgroup *c);
+/* SIGKILL for everything in the board's cgroup, also for what a board left behind: this takes the right to
+ * the cgroup, not to the process (cgroup.kill, Linux 5.14). -ENOENT: no cgroup, or an older kernel. */
+int cgroup_board_kill(const Cgroup *c);

@@ -229,7 +229,7 @@ static void on_exited(void *userdata, int exit_status, int signal) {
 
         console_detach_board(s->console, true);
         s->board = board_process_free(s->board);
-        cgroup_board_kill(s->cgroup);
+        (void) cgroup_board_kill(s->cgroup); /* nothing that it started lives on */
         ran_out = cgroup_board_ran_out(s->cgroup) && signal == SIGKILL;
         supervisor_dispatch(s, &(LifeEvent) {
                             .type = LIFE_EVENT_EXITED,
@@ -300,7 +300,7 @@ bool supervisor_adopt_board(Supervisor *s) {
         journal_log(JOURNAL_BOARD_LEFT_BEHIND, (const char *const[]) { "MPYD_BOARD_PID", number, NULL },
                     "The board of an earlier run of mpyd (pid %s) still lives; killing it before a new "
                     "one is started.", number);
-        r = board_process_adopt(&s->board, s->event, pid, fd, &h);
+        r = board_process_adopt(&s->board, s->event, pid, fd, s->cgroup, &h);
         if (r < 0)
                 log_error_errno(r, "Failed to watch that board, going on without: %m");
         return r >= 0;
@@ -344,7 +344,7 @@ static int spawn(Supervisor *s) {
                                       .gid = s->board_gid,
                                       .retained_fd = s->retained_fd,
                                       .flash_fd = flash_fd,
-                                      .cgroup_procs = cgroup_board_procs(s->cgroup),
+                                      .cgroup = s->cgroup,
                                       .first = s->life.booted ? &boot : NULL,
                               },
                               &h, &in_fd, &out_fd, &unread_fd);
@@ -390,6 +390,14 @@ static void do_boot(Supervisor *s) {
 }
 
 /* ---- actions ---- */
+
+static void kill_board(Supervisor *s) {
+        int r = s->board ? board_process_kill(s->board) : -ESRCH;
+
+        if (r < 0 && r != -ESRCH)
+                log_error_errno(r, "Failed to kill the board: %m. mpyd needs a cgroup of its own with "
+                                   "cgroup.kill (Delegate=yes, Linux 5.14), or CAP_KILL.");
+}
 
 static void report_stuck(Supervisor *s) {
         char pid[16];
@@ -449,8 +457,7 @@ static void act(Supervisor *s, LifeAction action) {
                 supervisor_send(s, &(LinkMessage) { .type = LINK_ABORT });
                 break;
         case LIFE_ACTION_KILL:
-                if (s->board)
-                        (void) board_process_kill(s->board);
+                kill_board(s);
                 break;
         case LIFE_ACTION_DISCARD_INPUT:
                 console_discard_input(s->console);

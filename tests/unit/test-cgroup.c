@@ -73,7 +73,7 @@ static void test_arranges(void **state) {
         assert_file("s/board/pids.max", "64");
         assert_int_equal(write(cgroup_board_procs(c), "0", 1), 1);
         assert_file("s/board/cgroup.procs", "0");
-        cgroup_board_kill(c);
+        assert_int_equal(cgroup_board_kill(c), 0);
         assert_file("s/board/cgroup.kill", "1");
 }
 
@@ -112,7 +112,7 @@ static void test_none(void **state) {
         assert_int_equal(cgroup_board_procs(NULL), -EBADF);
         assert_false(cgroup_board_ran_out(NULL));
         cgroup_set_limits(NULL, 1, 1);
-        cgroup_board_kill(NULL);
+        assert_int_equal(cgroup_board_kill(NULL), -ENOENT);
 }
 
 int main(void) {
