@@ -13,6 +13,8 @@
  *                                       what waits for a reset or a restart, a line each
  *   HandOver()                          → ()                          the stop that follows within a minute is a
  *                                       hand-over: the next mpyd's board sees a soft reset
+ *   Notify(s text)                      → ()                          tells the owner, [notify], as a test
+ *   Snooze(t usec)                      → ()                          no reboot of the host for so long, a day at most; 0: now again
  *   OpenConsole(s who, b take_over)     → (h)                         a stream socket on the REPL
  *   OpenFlash() → (h)                   the directory that scripts see as / (O_PATH): names below it are to be
  *                                       resolved in it (openat2, RESOLVE_IN_ROOT), scripts write there
@@ -44,6 +46,7 @@
 #define CONTROL_DEFAULT_STATE_DIR "/var/lib/mpyd"
 #define CONTROL_HISTORY_FILE "history.db" /* in the state directory */
 
+#define CONTROL_SNOOZE_MAX_USEC (UINT64_C(86400) * 1000000)
 #define CONTROL_MESSAGE_MAX (128u * 1024) /* bytes of one message to the daemon; more closes the connection */
 
 #define CONTROL_SERVICE "org.mpyd1"
@@ -53,6 +56,7 @@
 /* sd-bus error names */
 #define CONTROL_ERROR_CONSOLE_BUSY "org.mpyd1.Error.ConsoleBusy" /* message names the holder */
 #define CONTROL_ERROR_SAFE_MODE "org.mpyd1.Error.SafeMode"       /* it is so already, or a flag holds it */
+#define CONTROL_ERROR_NO_OWNER "org.mpyd1.Error.NoOwner"         /* [notify] names nobody to tell */
 #define CONTROL_ERROR_NO_PIN "org.mpyd1.Error.NoPin"             /* there is no such GPIO line */
 #define CONTROL_ERROR_NO_BOARD "org.mpyd1.Error.NoBoard"         /* no VM runs just now */
 
@@ -90,6 +94,7 @@
         X(SafeModeRetryBoottime, "t", "when the program is tried again by itself, CLOCK_BOOTTIME")  \
         X(Strikes, "t", "abnormal ends since the last stable time")                                 \
         X(RestartBoottime, "t", "when the program is started again, if nobody uses the REPL, CLOCK_BOOTTIME") \
+        X(SnoozeBoottime, "t", "until when the host is not rebooted, CLOCK_BOOTTIME; 0: it may be")  \
         X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
         X(HistoryState, "s", "ok, or why history is not on disk")                                  \

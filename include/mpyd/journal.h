@@ -55,6 +55,11 @@
         X(SAFE_MODE_LEFT, "safe-mode-left", LOG_NOTICE, "abeefa733eeb4206b234ba7b2ce4282e",         \
           "MPYD_SAFE_MODE MPYD_SAFE_MODE_DOOR MPYD_STRIKES")                                        \
         X(UNDER_VOLTAGE, "under-voltage", LOG_WARNING, "3e07a3b2dbce4adca1bf4a030ce2d944", "")             \
+        X(HOST_REBOOT, "host-reboot", LOG_CRIT, "385692c9a8a44852bf2eb2a14f685620", "MPYD_PROBLEM")     \
+        X(HOST_REBOOT_DELAYED, "host-reboot-delayed", LOG_WARNING,                                 \
+          "f841dfd9da5e4e029fe27dfdd1b1ba4d", "MPYD_PROBLEM MPYD_DELAY_USEC")                      \
+        X(NOTIFY_FAILED, "notify-failed", LOG_WARNING, "1f96a705c61841dbb4150a9dd945a5a6", "")        \
+        X(NOTIFY_TEST, "notify-test", LOG_NOTICE, "0b8bcfc701a24b4d93b5d032c98c411d", "")            \
         X(OUTPUT_SUPPRESSED, "output-suppressed", LOG_NOTICE, "4bbdf1b9623f435f9d7e541ad44bbb57",   \
           "MPYD_SCRIPT")                                                                            \
         X(CONFIG_PROBLEM, "config-problem", LOG_WARNING, "5f146ae2343541df9653ddca27cb4dd9", "")     \

@@ -26,6 +26,9 @@ static int parse_key_rate(const ConfigKey *k, const char *value, void *target);
 static int parse_key_level(const ConfigKey *k, const char *value, void *target);
 static int parse_key_user(const ConfigKey *k, const char *value, void *target);
 static int parse_key_gpio_source(const ConfigKey *k, const char *value, void *target);
+static int parse_key_boolean(const ConfigKey *k, const char *value, void *target);
+static int parse_key_command(const ConfigKey *k, const char *value, void *target);
+static int parse_key_url(const ConfigKey *k, const char *value, void *target);
 static int parse_key_level_of_line(const ConfigKey *k, const char *value, void *target);
 static int parse_key_reset_kind(const ConfigKey *k, const char *value, void *target);
 static int parse_key_line(const ConfigKey *k, const char *value, void *target);
@@ -112,6 +115,27 @@ static const ConfigKey keys[] = {
         { "safe-mode", "retry-max", "24h",
           "The longest such time.",
           parse_key_time, FIELD(safe_mode.retry_max_usec), USEC_PER_SEC, 365 * USEC_PER_DAY },
+
+        { "host", "reboot", "no",
+          "Reboot the host when nothing else helps: a board that hangs in the kernel. yes or no.",
+          parse_key_boolean, FIELD(host.reboot), 0, 0 },
+        { "host", "reboot-budget", "1/24h",
+          "At most so many, evenly spread, such as 1/24h; it is kept over reboots.",
+          parse_key_rate, FIELD(host.reboot_interval_usec), USEC_PER_MINUTE, 30 * USEC_PER_DAY },
+        { "host", "min-uptime", "10min",
+          "And none before the host has been up for so long.",
+          parse_key_time, FIELD(host.min_uptime_usec), USEC_PER_SEC, 7 * USEC_PER_DAY },
+
+        { "notify", "command", "none",
+          "Run by /bin/sh, as root, for each of the events; MPYD_* tell what happened. Or none.",
+          parse_key_command, FIELD(notify.command), 0, 0 },
+        { "notify", "url", "none",
+          "They are POSTed to it as JSON: http://… or https://…; or none.",
+          parse_key_url, FIELD(notify.url), 0, 0 },
+        { "notify", "events",
+          "daemon-start crash watchdog safe-mode safe-mode-left board-stuck host-reboot unwell",
+          "Which of the journal's events (mpyd's docs/JOURNAL.md); * and ? may be in them.",
+          parse_key_lines, FIELD(notify.events), 0, 0 },
 
         { "gpio", "chip", "auto",
           "Where GPIO lines are: kernel, simulated, off; or auto: the kernel's, if it has any.",
@@ -294,6 +318,30 @@ static int parse_key_gpio_source(const ConfigKey *k, const char *value, void *ta
         return -EINVAL;
 }
 
+static int parse_key_boolean(const ConfigKey *k, const char *value, void *target) {
+        static const char *const words[][2] = { { "no", "yes" }, { "false", "true" }, { "0", "1" } };
+
+        for (size_t i = 0; i < 2 * ELEMENTSOF(words); i++)
+                if (streq(value, words[i / 2][i % 2])) {
+                        *(bool *) target = i % 2;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int parse_key_command(const ConfigKey *k, const char *value, void *target) {
+        return *value ? free_and_strdup(target, value) : -EINVAL;
+}
+
+static int parse_key_url(const ConfigKey *k, const char *value, void *target) {
+        if (!streq(value, "none") && strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+                return -EINVAL;
+        for (const char *p = value; *p; p++)
+                if (!isgraph((unsigned char) *p))
+                        return -EINVAL;
+        return free_and_strdup(target, value);
+}
+
 static bool is_line_name(const char *s, size_t n, const char *also) {
         for (size_t i = 0; i < n; i++)
                 if (!isgraph((unsigned char) s[i]) || (ispunct((unsigned char) s[i]) && !strchr(also, s[i])))
@@ -359,6 +407,12 @@ static const char *form_of(const ConfigKey *k) {
                 return "not a level; write err, warning, notice, info or debug";
         if (k->parse == parse_key_gpio_source)
                 return "not a kind of chip; write auto, kernel, simulated or off";
+        if (k->parse == parse_key_boolean)
+                return "neither yes nor no";
+        if (k->parse == parse_key_command)
+                return "empty; write a command for /bin/sh, or none";
+        if (k->parse == parse_key_url)
+                return "not a URL; write one that begins with http:// or https://, or none";
         if (k->parse == parse_key_line)
                 return "not the name of a line; write one such as GPIO17, or none";
         if (k->parse == parse_key_level_of_line)
@@ -366,7 +420,7 @@ static const char *form_of(const ConfigKey *k) {
         if (k->parse == parse_key_reset_kind)
                 return "not a kind of reset; write hard or soft";
         if (k->parse == parse_key_lines)
-                return "not names of lines; write some with a space between, such as GPIO17 GPIO2?";
+                return "not names with a space between; * and ? may be in them, such as ";
         if (k->parse == parse_key_safe_state)
                 return "not a state of lines; write input, or lines and their levels, such as GPIO17=0 GPIO27=1";
         return "not the name of an account; write one such as ";

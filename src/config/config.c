@@ -58,6 +58,9 @@ void config_done(Config *c) {
         free(c->pins.allow);
         free(c->pins.reserve);
         free(c->pins.safe_state);
+        free(c->notify.command);
+        free(c->notify.url);
+        free(c->notify.events);
         for (size_t i = 0; i < c->n_warnings; i++)
                 free(c->warnings[i]);
         free(c->warnings);

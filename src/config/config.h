@@ -47,6 +47,16 @@ typedef struct Config {
                 uint64_t retry_max_usec;    /* 24h */
         } safe_mode;
         struct {
+                bool reboot;                /* as the last resort; no */
+                uint64_t reboot_interval_usec; /* from `reboot-budget`, e.g. "1/24h"; 24h */
+                uint64_t min_uptime_usec;   /* of the host, before one; 10min */
+        } host;
+        struct {
+                char *command;              /* for /bin/sh, or "none"; "none" */
+                char *url;                  /* http or https, or "none"; "none" */
+                char *events;               /* names, patterns of fnmatch(3), a space between */
+        } notify;
+        struct {
                 int source;                 /* GpioSource; auto */
         } gpio;
         struct {

@@ -237,6 +237,17 @@ static void print_watchdogs(const json_t *p) {
         print_watchdog(p, "watchdog2", WATCHDOG_MICROCONTROLLER);
 }
 
+static void print_snooze(const json_t *p) {
+        uint64_t until = property_u64(p, "snooze_boottime"), now = now_usec(CLOCK_BOOTTIME);
+        char span[TIMESPAN_MAX], line[128];
+
+        if (until <= now)
+                return;
+        (void) snprintf(line, sizeof(line), "no reboot of the host for %s (mpyctl snooze)",
+                        format_timespan(span, sizeof(span), until - now));
+        print_field("Snooze", STYLE_NONE, line);
+}
+
 static void print_console(const json_t *p) {
         const char *holder = property_string(p, "console_holder");
         char line[512];
@@ -281,6 +292,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         print_problem(p);
         print_safe_mode(p);
         print_restart(p);
+        print_snooze(p);
         print_board(p);
         print_last_reset(p);
         print_counters(p);

@@ -334,6 +334,44 @@ static int method_hand_over(sd_bus_message *m, void *userdata, sd_bus_error *err
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
 }
 
+static int method_notify(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        char who[WHO_MAX];
+        const char *text;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &text);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        r = p->server->backend.notify(p->server->backend.userdata, peer_describe(p, NULL, who), text);
+        if (r == -ENOENT)
+                return sd_bus_error_set(error, CONTROL_ERROR_NO_OWNER,
+                                        "there is nobody to tell; set [notify] command= or url=, then "
+                                        "mpyctl reload");
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_snooze(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        char who[WHO_MAX];
+        uint64_t usec;
+        int r;
+
+        r = sd_bus_message_read(m, "t", &usec);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        if (usec > CONTROL_SNOOZE_MAX_USEC)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "a day is the longest time");
+        p->server->backend.snooze(p->server->backend.userdata, usec, peer_describe(p, NULL, who));
+        return sd_bus_reply_method_return(m, NULL);
+}
+
 static int method_open_console(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_close_ int fd = -EBADF;
         Peer *p = userdata;
@@ -598,6 +636,10 @@ static const sd_bus_vtable board_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("as", notes), method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("HandOver", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_hand_over,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Notify", SD_BUS_ARGS("s", text), SD_BUS_NO_RESULT, method_notify,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Snooze", SD_BUS_ARGS("t", usec), SD_BUS_NO_RESULT, method_snooze,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", who, "b", take_over),
                                 SD_BUS_RESULT("h", socket), method_open_console,

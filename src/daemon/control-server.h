@@ -28,6 +28,8 @@ typedef struct ControlBackend {
         /* note: a line of the answer; its data are the server's. */
         int (*reload)(void *userdata, void (*note)(void *data, const char *line), void *data);
         int (*hand_over)(void *userdata);
+        int (*notify)(void *userdata, const char *who, const char *text); /* -ENOENT: nobody to tell */
+        void (*snooze)(void *userdata, uint64_t usec, const char *who);
         int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
         int (*open_flash)(void *userdata); /* an O_PATH descriptor, the caller's; or a negative errno */
         const char *(*console_holder)(void *userdata);

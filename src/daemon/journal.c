@@ -2,10 +2,20 @@
 #include "daemon/journal.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 #include "util/log.h"
 
 #define PAIRS_MAX 14u
+#define MESSAGE_MAX 1024u /* for the watch */
+
+static JournalWatch watch_event;
+static void *watch_userdata;
+
+void journal_set_watch(JournalWatch watch, void *userdata) {
+        watch_event = watch;
+        watch_userdata = userdata;
+}
 
 /* A field that docs/JOURNAL.md does not name would be found by nobody. */
 static bool is_declared(JournalEvent e, const char *name) {
@@ -34,6 +44,8 @@ const char *const *journal_event_constant_fields(JournalEvent e) {
 static _printf_(4, 0) void journal_logv(JournalEvent e, int error, const char *const fields[],
                                         const char *format, va_list ap) {
         const char *all[2 * PAIRS_MAX + 1];
+        char message[MESSAGE_MAX];
+        va_list again;
         size_t n = 0;
 
         for (const char *const *f = journal_event_constant_fields(e); *f; f++)
@@ -44,7 +56,14 @@ static _printf_(4, 0) void journal_logv(JournalEvent e, int error, const char *c
                 all[n++] = f[1];
         }
         all[n] = NULL;
+        va_copy(again, ap);
         log_fullv(journal_event_priority(e), error, all, format, ap);
+        if (watch_event) {
+                errno = abs(error); /* for %m */
+                (void) vsnprintf(message, sizeof message, format, again);
+                watch_event(watch_userdata, e, fields, message);
+        }
+        va_end(again);
 }
 
 void journal_log(JournalEvent e, const char *const fields[], const char *format, ...) {

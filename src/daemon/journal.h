@@ -12,6 +12,11 @@ void journal_log(JournalEvent e, const char *const fields[], const char *format,
 /* The same with an errno, positive or negative, for %m and the field ERRNO. Returns -|error|. */
 int journal_log_errno(JournalEvent e, int error, const char *format, ...) _printf_(3, 4);
 
+/* Called for each event that goes to the log by the functions above, after it; borrowed strings. NULL for
+ * none. Of the loop's thread, as they are. */
+typedef void (*JournalWatch)(void *userdata, JournalEvent e, const char *const fields[], const char *message);
+void journal_set_watch(JournalWatch watch, void *userdata);
+
 /* The fields of e that are the same each time, for lines that are not logged by the functions above.
  * Static. */
 const char *const *journal_event_constant_fields(JournalEvent e);

@@ -21,6 +21,7 @@ static int help(void) {
                "  --state-dir DIR   scripts and history (" CONTROL_DEFAULT_STATE_DIR ")\n"
                "  --run-dir DIR     REPL and control socket (" CONTROL_DEFAULT_RUN_DIR ")\n"
                "  --board FILE      the interpreter's program (" MPYD_BOARD_FILE ")\n"
+               "  --action FILE     what does what mpyd has no right to (" MPYD_ACTION_FILE ")\n"
                "  --host-root DIR   where /proc and /sys of the host are read (/)\n"
                "  --after-stop      for ExecStopPost=: notes for the next run how this one ended\n"
                "  --version         show the version\n"
@@ -32,7 +33,7 @@ static int help(void) {
 /* Returns 1 to go on, 0 when all is done, a negative errno after an error. */
 static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret, bool *ret_after_stop) {
         enum {
-                ARG_CONFIG = 256, ARG_STATE_DIR, ARG_RUN_DIR, ARG_BOARD, ARG_HOST_ROOT, ARG_AFTER_STOP,
+                ARG_CONFIG = 256, ARG_STATE_DIR, ARG_RUN_DIR, ARG_BOARD, ARG_ACTION, ARG_HOST_ROOT, ARG_AFTER_STOP,
                 ARG_VERSION,
         };
         static const struct option options[] = {
@@ -40,6 +41,7 @@ static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret, bool 
                 { "state-dir", required_argument, NULL, ARG_STATE_DIR },
                 { "run-dir", required_argument, NULL, ARG_RUN_DIR },
                 { "board", required_argument, NULL, ARG_BOARD },
+                { "action", required_argument, NULL, ARG_ACTION },
                 { "host-root", required_argument, NULL, ARG_HOST_ROOT },
                 { "after-stop", no_argument, NULL, ARG_AFTER_STOP },
                 { "version", no_argument, NULL, ARG_VERSION },
@@ -51,6 +53,7 @@ static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret, bool 
                 .state_dir = CONTROL_DEFAULT_STATE_DIR,
                 .run_dir = CONTROL_DEFAULT_RUN_DIR,
                 .board_path = MPYD_BOARD_FILE,
+                .action_path = MPYD_ACTION_FILE,
                 .host_root = "/",
         };
         int c;
@@ -69,6 +72,9 @@ static int parse_arguments(int argc, char *argv[], SupervisorOptions *ret, bool 
                         break;
                 case ARG_BOARD:
                         o.board_path = optarg;
+                        break;
+                case ARG_ACTION:
+                        o.action_path = optarg;
                         break;
                 case ARG_HOST_ROOT:
                         o.host_root = optarg;

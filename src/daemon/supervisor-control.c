@@ -5,6 +5,7 @@
 
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
+#include "util/text.h"
 
 #define HAND_OVER_USEC USEC_PER_MINUTE /* from the word to the stop */
 
@@ -47,6 +48,17 @@ static int backend_hand_over(void *userdata) {
                 return -EOPNOTSUPP;
         s->hand_over_until_usec = now_usec(CLOCK_BOOTTIME) + HAND_OVER_USEC;
         return 0;
+}
+
+static int backend_notify(void *userdata, const char *who, const char *text) {
+        char clean[256];
+
+        (void) text_sanitise(clean, sizeof clean, text, strlen(text), false);
+        return supervisor_notify_test(userdata, who, clean);
+}
+
+static void backend_snooze(void *userdata, uint64_t usec, const char *who) {
+        supervisor_host_snooze(userdata, usec, who);
 }
 
 static int backend_open_console(void *userdata, const char *who, bool take_over, int *ret) {
@@ -122,6 +134,8 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .interrupt = backend_interrupt,
                 .reload = backend_reload,
                 .hand_over = backend_hand_over,
+                .notify = backend_notify,
+                .snooze = backend_snooze,
                 .open_console = backend_open_console,
                 .open_flash = backend_open_flash,
                 .console_holder = backend_console_holder,

@@ -4,6 +4,7 @@
  * keeps the time of watchdogs. */
 #pragma once
 
+#include "daemon/action.h"
 #include "daemon/supervisor.h"
 #include "mpyd/journal.h"
 #include "util/parse.h"
@@ -67,6 +68,15 @@ void supervisor_recovery_repl(Supervisor *s);    /* the REPL begins */
 void supervisor_recovery_user(void *userdata, bool in_use);
 void supervisor_recovery_reload(Supervisor *s);
 
+/* Telling the owner: supervisor-notify.c. */
+int supervisor_notify_new(Supervisor *s) _must_check_;
+void supervisor_notify_done(Supervisor *s);
+/* -ENOENT when nobody is to be told ([notify]). who: "root (pid 12)"; text may be empty. */
+int supervisor_notify_test(Supervisor *s, const char *who, const char *text) _must_check_;
+
+/* How mpyd-action is reached. */
+ActionDoor supervisor_action_door(const Supervisor *s);
+
 /* usec: UINT64_MAX for off. */
 void supervisor_set_timer(sd_event_source *timer, uint64_t usec);
 
@@ -79,6 +89,11 @@ void supervisor_host_ended(Supervisor *s);             /* in good order */
 void supervisor_host_done(Supervisor *s);
 void supervisor_host_watch_power(Supervisor *s);
 void supervisor_host_look(Supervisor *s);
+/* The last resort, where [host] allows it. */
+void supervisor_host_follow(Supervisor *s);    /* after each event of the life cycle */
+void supervisor_host_reload(Supervisor *s);    /* new configuration */
+/* None for so long, CONTROL_SNOOZE_MAX_USEC at most; 0 takes it back. Kept over a restart of the daemon. */
+void supervisor_host_snooze(Supervisor *s, uint64_t usec, const char *who);
 
 /* The directory that scripts see as "/", O_PATH; made when it is missing. A descriptor or an error. */
 int supervisor_open_flash(Supervisor *s) _must_check_;

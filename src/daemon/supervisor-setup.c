@@ -109,6 +109,7 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
         life_set_limits(&s->life, &limits, supervisor_now());
         supervisor_safe_mode_reload(s);
         supervisor_recovery_reload(s);
+        supervisor_host_reload(s);
         console_set_stall_timeout(s->console, s->config.console.stall_timeout_usec);
         cgroup_set_limits(s->cgroup, s->config.board.memory_max, s->config.board.tasks_max);
         journal_log(JOURNAL_CONFIG_RELOADED, NULL, "Configuration read again.");
@@ -426,6 +427,9 @@ static int start(Supervisor *s) {
         r = supervisor_panel_new(s);
         if (r < 0)
                 return r;
+        r = supervisor_notify_new(s);
+        if (r < 0)
+                return r;
         supervisor_host_watch_power(s);
         r = open_doors(s);
         if (r < 0)
@@ -507,6 +511,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         if (!s)
                 return NULL;
         log_set_sink(NULL, NULL);
+        supervisor_notify_done(s);
         s->board = board_process_free(s->board);
         supervisor_panel_done(s);
         supervisor_pins_done(s);

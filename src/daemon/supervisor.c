@@ -560,6 +560,7 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
         supervisor_watchdog_follow(s);
         supervisor_safe_mode_follow(s);
         supervisor_panel_follow(s);
+        supervisor_host_follow(s);
         show_change(s);
         release_history(s);
 }

@@ -40,6 +40,7 @@ typedef struct SupervisorOptions {
         const char *state_dir;
         const char *run_dir;
         const char *board_path;  /* executable of mpyd-board */
+        const char *action_path; /* of mpyd-action, where systemd does not start it */
         const char *host_root;   /* where proc and sys of the host are: / */
 } SupervisorOptions;
 
@@ -81,7 +82,14 @@ typedef struct Supervisor {
         bool recovering;               /* the next reset is its work */
         bool recovery_gave_up;         /* and is a strike */
 
+        struct Notify *notify;
+
         HostMark host_mark;
+        uint64_t snooze_until_usec;    /* CLOCK_BOOTTIME: no reboot of the host before */
+        sd_event_source *reboot_timer; /* for when one is allowed */
+        struct Action *reboot;         /* it is being asked for */
+        const char *reboot_reason;     /* why it is wanted; NULL: it is not */
+        bool reboot_told;              /* that it waits */
         int host_root_fd, state_dir_fd;
         sd_event_source *power_sources[HOST_POWER_FILES_MAX];
         Evidence evidence;             /* of the start, until it is recorded */

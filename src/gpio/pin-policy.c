@@ -2,40 +2,13 @@
 /* What [pins] says about a line. */
 #include "gpio/pin-policy.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BLANK " "
-
-/* The next word of *at; its length, 0 at the end. */
-static size_t next_word(const char **at, const char **ret) {
-        size_t n;
-
-        *at += strspn(*at, BLANK);
-        n = strcspn(*at, BLANK);
-        *ret = *at;
-        *at += n;
-        return n;
-}
-
-static bool matches_any(const char *patterns, const char *name) {
-        char pattern[GPIO_NAME_MAX];
-        const char *word;
-        size_t n;
-
-        while ((n = next_word(&patterns, &word)) > 0) {
-                if (n >= sizeof pattern)
-                        continue;
-                (void) snprintf(pattern, sizeof pattern, "%.*s", (int) n, word);
-                if (fnmatch(pattern, name, 0) == 0)
-                        return true;
-        }
-        return false;
-}
+#include "util/words.h"
 
 bool pin_allowed(const char *allow, const char *reserve, const char *name) {
-        return matches_any(allow, name) && (streq(reserve, "none") || !matches_any(reserve, name));
+        return words_match(allow, name) && (streq(reserve, "none") || !words_match(reserve, name));
 }
 
 /* A word NAME=LEVEL; false for others. */
@@ -53,7 +26,7 @@ int pin_safe_level(const char *safe_state, const char *name) {
         size_t n;
         int level;
 
-        while ((n = next_word(&safe_state, &word)) > 0)
+        while ((n = words_next(&safe_state, &word)) > 0)
                 if (take_apart(word, n, listed, &level) && streq(listed, name))
                         return level;
         return -1;
@@ -64,7 +37,7 @@ bool pin_next_safe(const char **at, char name[static GPIO_NAME_MAX]) {
         size_t n;
         int level;
 
-        while ((n = next_word(at, &word)) > 0)
+        while ((n = words_next(at, &word)) > 0)
                 if (take_apart(word, n, name, &level))
                         return true;
         return false;

@@ -41,6 +41,22 @@ static HostVerdict same_boot(const RunStart *run, const HostFacts *f) {
         return v;
 }
 
+/* mpyd itself has asked for the reboot: whatever the way down looked like, that is why. */
+static void after_ordered_reboot(HostVerdict *v, const HostFacts *f) {
+        char after[64];
+
+        (void) snprintf(after, sizeof after, "a reboot that mpyd asked for (%s)", f->mark.reboot_why);
+        conclude(v, RESET_CAUSE_PWRON, RESET_REASON_SOFTWARE, after);
+        evidence_add(&v->evidence, "ordered-reboot", CONFIDENCE_CERTAIN, MARK_SOURCE,
+                     "mpyd had asked for a reboot of the host: %s", f->mark.reboot_why);
+        if (f->mark.state != HOST_MARK_STOPPED)
+                evidence_add(&v->evidence, "no-clean-stop", CONFIDENCE_CERTAIN, MARK_SOURCE,
+                             "mpyd was not stopped in good order on the way down");
+        if (f->bootstatus & HOST_WDIOF_CARDRESET)
+                evidence_add(&v->evidence, "host-watchdog", CONFIDENCE_CERTAIN, f->bootstatus_path,
+                             "the hardware watchdog did the reset (bootstatus 0x%x)", f->bootstatus);
+}
+
 /* A shutdown in good order says it all; what else is there belongs to the way down. */
 static void after_clean_stop(HostVerdict *v, const HostFacts *f) {
         conclude(v, RESET_CAUSE_PWRON, RESET_REASON_POWER_ON, "a shutdown in good order");
@@ -123,7 +139,9 @@ HostVerdict host_fuse(const RunStart *run, const HostFacts *f) {
         if (run->cause != RESET_CAUSE_PWRON ||
             (f->mark.state != HOST_MARK_NONE && *f->boot_id && streq(f->boot_id, f->mark.boot_id)))
                 return same_boot(run, f);
-        switch (f->mark.state) {
+        if (*f->mark.reboot_why)
+                after_ordered_reboot(&v, f);
+        else switch (f->mark.state) {
         case HOST_MARK_NONE:
                 conclude(&v, RESET_CAUSE_PWRON, RESET_REASON_POWER_ON, "");
                 evidence_add(&v.evidence, "first-run", CONFIDENCE_CERTAIN, MARK_SOURCE,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* One line: "mpyd-host-mark BOOT-ID STATE UNDER-VOLTAGE WATCHDOG-ARMED PANIC-ID", the last one "-" for
- * none; and, when there is something of it, " strikes=N retries=N safe-mode=REASON door=DOOR". */
+ * none; and, when there is something of it, " strikes=N retries=N safe-mode=REASON door=DOOR" and
+ * " rebooted=SECONDS reboot=WHY" (the latter "-" for none). */
 #include "host/host-mark.h"
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -19,35 +21,46 @@
 
 void host_mark_format(const HostMark *m, char ret[static HOST_MARK_TEXT_MAX]) {
         const SafeModeState *s = &m->safe_mode;
-        char tail[112] = "";
+        char tail[112] = "", reboot[72] = "";
 
         if (s->reason != SAFE_MODE_NONE || s->strikes > 0 || s->retries > 0)
                 (void) snprintf(tail, sizeof tail, " strikes=%u retries=%u safe-mode=%s door=%s",
                                 s->strikes, s->retries, safe_mode_reason_to_string(s->reason),
                                 safe_mode_door_to_string(s->door));
-        (void) snprintf(ret, HOST_MARK_TEXT_MAX, "mpyd-host-mark %s %s %d %d %s%s\n",
+        if (m->rebooted_sec > 0)
+                (void) snprintf(reboot, sizeof reboot, " rebooted=%" PRIu64 " reboot=%s", m->rebooted_sec,
+                                *m->reboot_why ? m->reboot_why : "-");
+        (void) snprintf(ret, HOST_MARK_TEXT_MAX, "mpyd-host-mark %s %s %d %d %s%s%s\n",
                         *m->boot_id ? m->boot_id : "-",
                         m->state == HOST_MARK_STOPPED ? "stopped" : "running", m->under_voltage,
-                        m->watchdog_armed, *m->panic_id ? m->panic_id : "-", tail);
+                        m->watchdog_armed, *m->panic_id ? m->panic_id : "-", tail, reboot);
 }
 
+/* How much of tail it is; 0: nothing. */
 static int parse_safe_mode(const char *tail, SafeModeState *ret) {
         char reason[48], door[16];
         SafeModeState s = {};
+        int n = 0;
 
-        if (streq(tail, "\n")) {
-                *ret = s;
+        if (sscanf(tail, " strikes=%4u retries=%4u safe-mode=%47s door=%15s%n", &s.strikes, &s.retries,
+                   reason, door, &n) != 4)
                 return 0;
-        }
-        if (sscanf(tail, " strikes=%4u retries=%4u safe-mode=%47s door=%15s", &s.strikes, &s.retries,
-                   reason, door) != 4)
-                return -EBADMSG;
         s.reason = safe_mode_reason_from_string(reason);
         s.door = safe_mode_door_from_string(door);
         if (s.reason < 0 || s.door < 0 || (s.reason == SAFE_MODE_NONE) != (s.door == SAFE_MODE_DOOR_NONE) ||
             s.strikes > SAFE_MODE_COUNT_MAX || s.retries > SAFE_MODE_COUNT_MAX)
                 return -EBADMSG;
         *ret = s;
+        return n;
+}
+
+static int parse_reboot(const char *tail, HostMark *ret) {
+        char why[HOST_REBOOT_WHY_MAX];
+
+        if (sscanf(tail, " rebooted=%20" SCNu64 " reboot=%31s", &ret->rebooted_sec, why) != 2)
+                return streq(tail, "\n") ? 0 : -EBADMSG;
+        if (!streq(why, "-"))
+                (void) strcpy(ret->reboot_why, why);
         return 0;
 }
 
@@ -60,10 +73,13 @@ static bool is_boot_id(const char *s) {
 int host_mark_parse(const char *text, HostMark *ret) {
         char boot_id[34], state[9], panic_id[HOST_PANIC_ID_MAX], again[HOST_MARK_TEXT_MAX];
         HostMark m = {};
-        int uv, armed, n = 0;
+        int uv, armed, n = 0, r;
 
         if (sscanf(text, "mpyd-host-mark %33s %8s %1d %1d %95s%n", boot_id, state, &uv, &armed,
-                   panic_id, &n) != 5 || parse_safe_mode(text + n, &m.safe_mode) < 0)
+                   panic_id, &n) != 5)
+                return -EBADMSG;
+        r = parse_safe_mode(text + n, &m.safe_mode);
+        if (r < 0 || parse_reboot(text + n + r, &m) < 0)
                 return -EBADMSG;
         if (is_boot_id(boot_id))
                 (void) strcpy(m.boot_id, boot_id);

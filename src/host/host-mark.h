@@ -11,6 +11,7 @@
 #include "util/macros.h"
 
 #define HOST_PANIC_ID_MAX 96u
+#define HOST_REBOOT_WHY_MAX 32u
 
 /* What safe-mode.c of the daemon must not forget at a restart or a power cut. */
 typedef struct SafeModeState {
@@ -32,6 +33,8 @@ typedef struct HostMark {
         bool watchdog_armed;        /* a hardware watchdog was running */
         char panic_id[HOST_PANIC_ID_MAX]; /* newest record of a panic that was known then; may be empty */
         SafeModeState safe_mode;
+        uint64_t rebooted_sec;      /* wall clock when mpyd last asked for a reboot; 0: never */
+        char reboot_why[HOST_REBOOT_WHY_MAX]; /* it has asked for one since this boot: a word; empty: not */
 } HostMark;
 
 /* NONE for whatever cannot be read. */
@@ -46,6 +49,6 @@ int host_mark_write_soon(int dir_fd, const HostMark *m, int done_fd) _must_check
 int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) _must_check_;
 
 /* The file's text and back, for tests and fuzzers. -EBADMSG for what is not exactly a mark. */
-#define HOST_MARK_TEXT_MAX 256u
+#define HOST_MARK_TEXT_MAX 384u
 void host_mark_format(const HostMark *m, char ret[static HOST_MARK_TEXT_MAX]);
 int host_mark_parse(const char *text, HostMark *ret) _must_check_;

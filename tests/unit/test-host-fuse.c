@@ -51,6 +51,21 @@ static const Case cases[] = {
             .rsts_known = true, .rsts = 0x20 },
           NEW_BOOT, RESET_CAUSE_PWRON, RESET_REASON_POWER_ON, "a shutdown in good order",
           "clean-stop:certain firmware-reset:possible" },
+        { "mpyd asked for a reboot",
+          { .boot_id = BOOT_2,
+            .mark = { .state = HOST_MARK_STOPPED, .boot_id = BOOT_1, .reboot_why = "board-stuck" } },
+          NEW_BOOT, RESET_CAUSE_PWRON, RESET_REASON_SOFTWARE, "a reboot that mpyd asked for (board-stuck)",
+          "ordered-reboot:certain" },
+        { "mpyd asked for a reboot, and it hung",
+          { .boot_id = BOOT_2, CARDRESET, .rsts_known = true, .rsts = 0x20,
+            .mark = { .state = HOST_MARK_RUNNING, .boot_id = BOOT_1, .reboot_why = "board-stuck" } },
+          NEW_BOOT, RESET_CAUSE_PWRON, RESET_REASON_SOFTWARE, "a reboot that mpyd asked for (board-stuck)",
+          "ordered-reboot:certain no-clean-stop:certain host-watchdog:certain" },
+        { "mpyd asked for a reboot that has not come yet",
+          { .boot_id = BOOT_1,
+            .mark = { .state = HOST_MARK_RUNNING, .boot_id = BOOT_1, .reboot_why = "board-stuck" } },
+          NEW_BOOT, RESET_CAUSE_HARD, RESET_REASON_UNKNOWN, "without a clean stop",
+          "daemon-failed:certain" },
         { "power cut, nothing else is known", { .boot_id = BOOT_2, .mark = OLD_RUN }, NEW_BOOT,
           RESET_CAUSE_PWRON, RESET_REASON_POWER_ON, "an end without a shutdown",
           "no-clean-stop:certain" },
@@ -381,6 +396,10 @@ static void test_mark(void **s) {
                   { SAFE_MODE_HARD_FAULT, SAFE_MODE_DOOR_STRIKES, 10, 2 } },
                 { HOST_MARK_STOPPED, BOOT_1, true, true, "dmesg-ramoops-0@5.0",
                   { SAFE_MODE_NONE, SAFE_MODE_DOOR_NONE, SAFE_MODE_COUNT_MAX, SAFE_MODE_COUNT_MAX } },
+                { HOST_MARK_RUNNING, BOOT_1, false, false, "", {}, 1790000000, "" },
+                { HOST_MARK_RUNNING, BOOT_1, true, true, "dmesg-ramoops-0@5.0",
+                  { SAFE_MODE_STACK_OVERFLOW, SAFE_MODE_DOOR_OPERATOR, 10, 2 }, UINT64_MAX,
+                  "a-word-of-the-greatest-length--" },
         };
 
         assert_int_equal(host_mark_read(state_fd).state, HOST_MARK_NONE);
@@ -395,6 +414,8 @@ static void test_mark(void **s) {
                 assert_int_equal(m.watchdog_armed, marks[i].watchdog_armed);
                 assert_string_equal(m.panic_id, marks[i].panic_id);
                 assert_memory_equal(&m.safe_mode, &marks[i].safe_mode, sizeof m.safe_mode);
+                assert_int_equal(m.rebooted_sec, marks[i].rebooted_sec);
+                assert_string_equal(m.reboot_why, marks[i].reboot_why);
         }
         assert_int_equal(host_mark_write(-EBADF, &marks[0], 1000000), -EBADF);
         assert_int_equal(host_mark_write(state_fd, &(HostMark) {}, 1000000), -EINVAL);
@@ -412,6 +433,13 @@ static void test_mark_of_garbage(void **s) {
                 "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=1 retries=0 safe-mode=USER door=none\n",
                 "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=1 retries=0 safe-mode=NOTHING door=none\n",
                 "mpyd-host-mark " BOOT_1 " running 0 0 - strikes=0 retries=0 safe-mode=NONE door=none\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=0 reboot=-\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=5 reboot=\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=5\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=5 reboot=-",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=-5 reboot=-\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=5 reboot=- strikes=1\n",
+                "mpyd-host-mark " BOOT_1 " running 0 0 - rebooted=5 reboot=a-word-of-the-greatest-length--1\n",
                 "mpyd-host-mark " BOOT_1 BOOT_1 " running 0 0 -\n", "other " BOOT_1 " running 0 0 -\n",
         };
         HostMark m = { .under_voltage = true };

@@ -14,7 +14,7 @@ import threading
 import time
 
 from .control import Control
-from .paths import board_program, micropython_dir, mpyctl_program, mpyd_program
+from .paths import action_program, board_program, micropython_dir, mpyctl_program, mpyd_program
 from .paths import timeout as scaled
 from .repl import Repl
 
@@ -129,7 +129,8 @@ class Board:
     def command(self):
         return [str(mpyd_program()), "--config", str(self.config_file),
                 "--state-dir", str(self.state_dir), "--run-dir", str(self.run_dir),
-                "--board", str(self.board_program), *self.arguments]
+                "--board", str(self.board_program), "--action", str(action_program()),
+                *self.arguments]
 
     def start(self, wait=True):
         environ = {**os.environ, **self.environ}

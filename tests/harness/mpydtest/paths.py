@@ -40,6 +40,10 @@ def mpyd_program():
     return _built("src/daemon/mpyd")
 
 
+def action_program():
+    return _built("src/action/mpyd-action")
+
+
 def board_program():
     return _built("src/board/mpyd-board")
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Contract 5: what the daemon has no right to do itself. mpyd-action is started for one request, by systemd
+ * (mpyd-action.socket, mpyd-action@.service) or in the foreground by the daemon, and has both ends of the
+ * talk on its standard input, a SOCK_SEQPACKET socket:
+ *
+ *   {"verb": "reboot", "why": "board-stuck"}             one packet, JSON
+ *   {"verb": "webhook", "event": "crash", "message": …, "time": …, "fields": {"MPYD_RESET_CAUSE": …}}
+ *
+ * The answer is one packet, "RESULT" or "RESULT sentence". The list of verbs is fixed, and nothing that a
+ * request holds is executed: the owner's commands are in mpyd.conf, which mpyd-action reads itself. */
+#pragma once
+
+#include <errno.h>
+
+#define ACTION_SOCKET "/run/mpyd-action"
+#define ACTION_REQUEST_MAX 16384u /* bytes */
+#define ACTION_ANSWER_MAX 512u
+
+typedef enum ActionVerb {
+        ACTION_REBOOT = 0, /* the host: logind, else systemctl, else reboot(2) */
+        ACTION_COMMAND,    /* [notify] command= is run */
+        ACTION_WEBHOOK,    /* [notify] url= gets the request */
+        ACTION_VERB_MAX,
+        ACTION_VERB_INVALID = -EINVAL,
+} ActionVerb;
+
+typedef enum ActionResult {
+        ACTION_OK = 0,
+        ACTION_AGAIN,      /* it may succeed later: no network, a server that is down */
+        ACTION_FAILED,     /* not the same way again */
+        ACTION_RESULT_MAX,
+        ACTION_RESULT_INVALID = -EINVAL,
+} ActionResult;
+
+/* Lower-case words; NULL outside of the enum. The way back answers _INVALID for others and NULL. */
+const char *action_verb_to_string(ActionVerb v);
+ActionVerb action_verb_from_string(const char *s);
+const char *action_result_to_string(ActionResult r);
+
+/* An answer taken apart; *ret_why points into text, to its sentence or to its end. */
+ActionResult action_answer_parse(const char *text, const char **ret_why);

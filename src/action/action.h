@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What mpyd-action can do. Each answers ACTION_OK, _AGAIN or _FAILED and, when it is not OK, leaves a
+ * sentence in why. Each ends by itself in time: the daemon waits, and gives up in the end. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "mpyd/action.h"
+
+#define WHY_MAX 400u
+/* Two such in a row are within what mpyd-action@.service has (TimeoutStartSec=). */
+#define ACTION_TIMEOUT_SEC 30
+
+/* Returns when the host has been told to reboot, which takes a while. why_reboot is for the logs. */
+ActionResult reboot_host(const char *why_reboot, char why[static WHY_MAX]);
+
+/* Runs command with /bin/sh; the request's fields are its environment. It is killed, with what it has
+ * started, after ACTION_TIMEOUT_SEC. Its exit status 75 (EX_TEMPFAIL, sysexits.h) means "again". */
+ActionResult run_command(const char *command, const json_t *request, char why[static WHY_MAX]);
+
+/* POSTs the request, without its verb, as JSON to url. A server's 408, 429 and 5xx mean "again", as
+ * everything does that is wrong with the network. */
+ActionResult post_webhook(const char *url, const json_t *request, char why[static WHY_MAX]);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* mpyd-action: takes one request from its standard input, does it, answers, ends. */
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "action/action.h"
+#include "config/config.h"
+#include "util/log.h"
+
+static int help(void) {
+        printf("mpyd-action [--config FILE]\n\n"
+               "Does for mpyd what mpyd has no right to: reboots the host, tells its owner.\n"
+               "It is started by mpyd-action.socket, or by an mpyd in the foreground, with a\n"
+               "socket as its standard input. There is nothing in it for the command line:\n"
+               "`mpyctl notify` tries the notification, `mpyctl reboot` reboots.\n");
+        return 0;
+}
+
+/* What the owner has configured, told to them. */
+static ActionResult tell(ActionVerb verb, const char *config_path, const json_t *request,
+                         char why[static WHY_MAX]) {
+        ActionResult result;
+        Config c;
+
+        if (config_load(config_path, false, &c) < 0) {
+                (void) snprintf(why, WHY_MAX, "%s cannot be read", config_path);
+                return ACTION_AGAIN;
+        }
+        if (streq(verb == ACTION_COMMAND ? c.notify.command : c.notify.url, "none")) {
+                (void) snprintf(why, WHY_MAX, "[notify] %s is none",
+                                verb == ACTION_COMMAND ? "command" : "url");
+                result = ACTION_FAILED;
+        } else
+                result = verb == ACTION_COMMAND ? run_command(c.notify.command, request, why)
+                                                : post_webhook(c.notify.url, request, why);
+        config_done(&c);
+        return result;
+}
+
+static ActionResult act(const char *config_path, const char *text, size_t size, char why[static WHY_MAX]) {
+        json_error_t error;
+        json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+        const char *verb = json_string_value(json_object_get(request, "verb"));
+        const char *reason = json_string_value(json_object_get(request, "why"));
+        ActionVerb v = action_verb_from_string(verb);
+        ActionResult result = ACTION_FAILED;
+
+        switch (v) {
+        case ACTION_REBOOT:
+                result = reboot_host(reason ?: "mpyd asks for it", why);
+                break;
+        case ACTION_COMMAND:
+        case ACTION_WEBHOOK:
+                result = tell(v, config_path, request, why);
+                break;
+        case ACTION_VERB_MAX:
+        case ACTION_VERB_INVALID:
+                (void) snprintf(why, WHY_MAX, "not a request: %s",
+                                !request ? error.text : verb ? verb : "it has no verb");
+                break;
+        }
+        json_decref(request);
+        return result;
+}
+
+/* Only root, or whom we run as, may ask, whatever the socket's mode came to be. */
+static bool may_ask(void) {
+        struct ucred peer;
+        socklen_t size = sizeof peer;
+
+        return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+               (peer.uid == 0 || peer.uid == geteuid());
+}
+
+int main(int argc, char *argv[]) {
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, {},
+        };
+        const char *config_path = MPYD_CONFIG_FILE;
+        char text[ACTION_REQUEST_MAX], why[WHY_MAX] = "", answer[ACTION_ANSWER_MAX];
+        ActionResult result;
+        ssize_t n;
+        int c;
+
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+                switch (c) {
+                case 'c':
+                        config_path = optarg;
+                        break;
+                case 'h':
+                        return help();
+                default:
+                        return 2;
+                }
+        log_open("mpyd-action");
+        if (!may_ask()) {
+                log_error("The standard input is no socket of mpyd's; see mpyd-action --help.");
+                return 2;
+        }
+        n = recv(STDIN_FILENO, text, sizeof text, MSG_TRUNC);
+        if (n <= 0 || (size_t) n > sizeof text) {
+                log_error("No request, or one of more than %zu bytes.", sizeof text);
+                return EXIT_FAILURE;
+        }
+        result = act(config_path, text, (size_t) n, why);
+        (void) snprintf(answer, sizeof answer, "%s%s%s", action_result_to_string(result), *why ? " " : "",
+                        result == ACTION_OK ? "" : why);
+        if (send(STDIN_FILENO, answer, strlen(answer), MSG_NOSIGNAL) < 0)
+                log_debug("Nobody waits for the answer any more: %s", strerrordesc_np(errno));
+        return result == ACTION_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""The host around the board: its reboot as the last resort, and the limits that its kernel enforces."""
+import time
+
+from machines.host import timeout
+
+# The board's files on a file system that is frozen under it: a write waits in the kernel and takes no signal.
+DISK = """set -e
+systemctl stop mpyd
+truncate -s 16M /root/flash.img
+mkfs.ext4 -q -F /root/flash.img
+mount -o loop /root/flash.img /var/lib/mpyd/flash
+chmod 777 /var/lib/mpyd/flash
+printf '[host]\\nreboot = yes\\nmin-uptime = 1s\\n' >/etc/mpyd/mpyd.conf.d/host.conf
+systemctl start mpyd
+"""
+WRITER = "import time\nwhile True:\n    with open('reading', 'w') as f:\n        f.write('21.5')\n    time.sleep_ms(5)\n"
+HANG = "fsfreeze -f /var/lib/mpyd/flash; sleep 1; mpyctl reset --no-wait"
+
+
+def boot_id(machine):
+    return machine.run("tr -d - </proc/sys/kernel/random/boot_id").strip()
+
+
+def test_board_that_hangs_in_the_kernel_reboots_the_host(guests):
+    """Once: the next boot knows why; the budget is kept over it; a snooze and the budget hold it back."""
+    machine = guests()
+    before = boot_id(machine)
+    machine.run(DISK)
+    machine.write("/var/lib/mpyd/flash/main.py", WRITER)
+    machine.run("mpyctl reset --no-wait")
+    machine.until("cat /var/lib/mpyd/flash/reading", lambda out: out == "21.5")
+    machine.run("mpyctl snooze 1h")
+    machine.run(HANG)
+    machine.log_shows("Only a reboot of the host would help (board-stuck)", 60)
+    machine.log_shows("an operator has put it off")
+    time.sleep(timeout(2))
+    assert boot_id(machine) == before
+    machine.run("mpyctl snooze off")
+    machine.wait_up(420)
+    assert boot_id(machine) != before
+    machine.until("mpyctl eval '6*7'", lambda out: out.strip() == "42", 120)
+    told = machine.history()
+    first = [e for e in told if "a reboot that mpyd asked for (board-stuck)" in e.get("detail", "")]
+    assert first and machine.status()["reset_reason"] == "SOFTWARE", told
+    assert "host-reboot" in [e["name"] for e in told]
+    assert machine.journal("MPYD_EVENT=host-reboot")
+
+    machine.run(DISK)
+    machine.write("/var/lib/mpyd/flash/main.py", WRITER)
+    machine.run("mpyctl reset --no-wait")
+    machine.until("cat /var/lib/mpyd/flash/reading", lambda out: out == "21.5")
+    machine.run(HANG)
+    machine.log_shows("it was rebooted not long ago ([host] reboot-budget)", 60)
+    machine.run("fsfreeze -u /var/lib/mpyd/flash")
+    machine.until("mpyctl status --json", lambda out: '"state": "running"' in out, 60)
+
+
+def test_memory_and_tasks_are_limited(guests):
+    """As the kernel enforces it: over memory-max the board is killed and history says why; the daemon and the
+    host do not notice. Threads end at tasks-max."""
+    machine = guests()
+    daemon = machine.status()["pid"]
+    machine.run("printf '[board]\\nheap-max = 200M\\nmemory-max = 24M\\ntasks-max = 12\\n' "
+                ">/etc/mpyd/mpyd.conf.d/limits.conf; mpyctl reload")
+    machine.write("/var/lib/mpyd/flash/main.py",
+                  "import _thread, time\n"
+                  "def wait():\n    while True: time.sleep(1)\n"
+                  "n = 0\n"
+                  "try:\n    while n < 64:\n        _thread.start_new_thread(wait, ())\n        n += 1\n"
+                  "except OSError as e:\n    pass\n"
+                  "open('threads', 'w').write(str(n))\n")
+    machine.run("mpyctl reset --no-wait")
+    threads = int(machine.until("cat /var/lib/mpyd/flash/threads", lambda out: out.strip().isdigit(), 60))
+    assert 1 <= threads < 12
+    machine.write("/var/lib/mpyd/flash/main.py",
+                  "import gc\nkept = []\nwhile True:\n    kept.append(bytearray(b'x' * 100000))\n")
+    machine.run("mpyctl reset --no-wait")
+    told = machine.until("mpyctl history --json", lambda out: "want of memory" in out, 120)
+    assert "SIGKILL" in told or '"signal": 9' in told
+    machine.run("rm /var/lib/mpyd/flash/main.py; mpyctl safe-mode leave --no-wait || mpyctl reset --no-wait")
+    machine.until("mpyctl eval '6*7'", lambda out: out.strip() == "42", 120)
+    assert machine.status()["pid"] == daemon
