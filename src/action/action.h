@@ -9,7 +9,7 @@
 #include "mpyd/action.h"
 
 #define WHY_MAX 400u
-/* Two such in a row are within what mpyd-action@.service has (TimeoutStartSec=). */
+/* Less than mpyd-action@.service has (TimeoutStartSec=). */
 #define ACTION_TIMEOUT_SEC 30
 
 /* Returns when the host has been told to reboot, which takes a while. why_reboot is for the logs. */

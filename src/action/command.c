@@ -10,12 +10,9 @@
 #include <time.h>
 
 #include "action/action.h"
-#include "util/log.h"
 #include "util/macros.h"
 
 #define ENVIRONMENT_MAX 48u
-
-extern char **environ;
 
 typedef struct Environment {
         char *vars[ENVIRONMENT_MAX + 1];
@@ -38,8 +35,8 @@ static bool is_ours(const char *name) {
         return strncmp(name, "MPYD_", 5) == 0 || streq(name, "ERRNO");
 }
 
-/* Of our own environment what a shell needs; of the request: MPYD_EVENT, MPYD_MESSAGE, MPYD_HOST, MPYD_TIME
- * and the event's fields. Values need no quoting: nothing is pasted into the command. */
+/* Of our own environment what a shell needs; of the request: MPYD_EVENT, MPYD_MESSAGE, MPYD_HOST, MPYD_TIME,
+ * MPYD_MISSED and the event's fields. Values need no quoting: nothing is pasted into the command. */
 static void fill(Environment *e, const json_t *request) {
         static const char *const passed[] = { "PATH", "LANG", "HOME", "TZ" };
         static const char *const members[][2] = {
@@ -47,6 +44,7 @@ static void fill(Environment *e, const json_t *request) {
                 { "MPYD_HOST", "host" },   { "MPYD_TIME", "time" },
         };
         json_t *fields = json_object_get(request, "fields"), *value;
+        char missed[24];
         const char *name;
 
         for (size_t i = 0; i < ELEMENTSOF(passed); i++)
@@ -58,6 +56,9 @@ static void fill(Environment *e, const json_t *request) {
                 if (text)
                         put(e, members[i][0], text);
         }
+        (void) snprintf(missed, sizeof missed, "%" JSON_INTEGER_FORMAT,
+                        json_integer_value(json_object_get(request, "missed")));
+        put(e, "MPYD_MISSED", missed);
         json_object_foreach(fields, name, value)
                 if (is_ours(name) && json_is_string(value))
                         put(e, name, json_string_value(value));

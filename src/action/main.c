@@ -13,7 +13,7 @@ static int help(void) {
                "Does for mpyd what mpyd has no right to: reboots the host, tells its owner.\n"
                "It is started by mpyd-action.socket, or by an mpyd in the foreground, with a\n"
                "socket as its standard input. There is nothing in it for the command line:\n"
-               "`mpyctl notify` tries the notification, `mpyctl reboot` reboots.\n");
+               "`mpyctl notify` tries the notification.\n");
         return 0;
 }
 

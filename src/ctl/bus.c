@@ -156,6 +156,21 @@ int bus_call(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **
         return r;
 }
 
+int bus_order(const Ctl *c, const char *doing, const char *method, const char *types, ...) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        va_list ap;
+        int r;
+
+        r = bus_connect_or_explain(c, &bus);
+        if (r > 0)
+                return r;
+        va_start(ap, types);
+        r = bus_callv(bus, method, &e, NULL, types, ap);
+        va_end(ap);
+        return r < 0 ? bus_explain(c, r, &e, doing) : CTL_EXIT_OK;
+}
+
 int bus_open_console(sd_bus *bus, const char *verb, bool take_over, sd_bus_error *e, int *ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *client = getenv("SSH_CONNECTION");

@@ -35,6 +35,10 @@ int bus_callv(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message *
 int bus_call(sd_bus *bus, const char *method, sd_bus_error *e, sd_bus_message **ret,
              const char *types, ...) _must_check_;
 
+/* Connects, calls a method that answers nothing, explains a failure as what kept us from doing it. An exit
+ * code. */
+int bus_order(const Ctl *c, const char *doing, const char *method, const char *types, ...) _must_check_;
+
 /* The REPL. *ret is a connected stream socket. verb is what others are told ("repl"). */
 int bus_open_console(sd_bus *bus, const char *verb, bool take_over, sd_bus_error *e, int *ret)
         _must_check_;

@@ -5,17 +5,7 @@
 #include "ctl/bus.h"
 
 static int interrupt_run(const Ctl *c, const Invocation *in) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
-        int r;
-
-        r = bus_connect_or_explain(c, &bus);
-        if (r > 0)
-                return r;
-        r = bus_call(bus, "Interrupt", &e, NULL, "");
-        if (r < 0)
-                return bus_explain(c, r, &e, "interrupt the program");
-        return CTL_EXIT_OK;
+        return bus_order(c, "interrupt the program", "Interrupt", "");
 }
 
 const Verb verb_interrupt = {

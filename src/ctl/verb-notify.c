@@ -5,19 +5,11 @@
 #include <stdio.h>
 
 static int notify_run(const Ctl *c, const Invocation *in) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
-        int r;
+        int r = bus_order(c, "tell the owner", "Notify", "s", in->n_arguments > 0 ? in->arguments[0] : "");
 
-        r = bus_connect_or_explain(c, &bus);
-        if (r > 0)
-                return r;
-        r = bus_call(bus, "Notify", &e, NULL, "s", in->n_arguments > 0 ? in->arguments[0] : "");
-        if (r < 0)
-                return bus_explain(c, r, &e, "tell the owner");
-        if (!c->json)
+        if (r == CTL_EXIT_OK && !c->json)
                 printf("On its way. A failure is told by: mpyctl log\n");
-        return CTL_EXIT_OK;
+        return r;
 }
 
 const Verb verb_notify = {

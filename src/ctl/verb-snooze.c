@@ -21,8 +21,6 @@ static int parse_time(const char *text, uint64_t *ret) {
 }
 
 static int snooze_run(const Ctl *c, const Invocation *in) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         char span[TIMESPAN_MAX];
         uint64_t usec;
         int r;
@@ -32,14 +30,9 @@ static int snooze_run(const Ctl *c, const Invocation *in) {
                          in->arguments[0]);
                 return CTL_EXIT_USAGE;
         }
-        r = bus_connect_or_explain(c, &bus);
-        if (r > 0)
+        r = bus_order(c, "put off reboots of the host", "Snooze", "t", usec);
+        if (r != CTL_EXIT_OK || c->json)
                 return r;
-        r = bus_call(bus, "Snooze", &e, NULL, "t", usec);
-        if (r < 0)
-                return bus_explain(c, r, &e, "put off reboots of the host");
-        if (c->json)
-                return CTL_EXIT_OK;
         if (usec == 0)
                 printf("The host may be rebooted again, where [host] reboot allows it.\n");
         else

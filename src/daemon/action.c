@@ -13,7 +13,7 @@
 
 #include "util/parse.h"
 
-#define TIMEOUT_USEC (90 * USEC_PER_SEC) /* mpyd-action@.service has as much */
+#define TIMEOUT_USEC (90 * USEC_PER_SEC) /* mpyd-action@.service has less */
 
 extern char **environ;
 

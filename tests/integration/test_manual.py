@@ -59,7 +59,7 @@ def test_page_has_no_mistakes(name):
     r = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page(name))],
                        env=UTF8, capture_output=True, text=True)
     assert r.returncode == 0 and r.stderr == ""
-    assert not re.search("@[A-Z]+@", page(name).read_text()), "a mark was not filled in"
+    assert "@" not in re.sub(r"\w+@\.?\w+", "", page(name).read_text()), "a mark was not filled in"
 
 
 @pytest.mark.parametrize("name", PAGES)

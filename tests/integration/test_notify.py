@@ -85,7 +85,7 @@ def test_command_is_told_with_fields(boards, tmp_path):
     assert lines["MPYD_STAGE"] == "main.py"
     assert "MPYD_TRACEBACK=Traceback (most recent call last):" in told
     assert time.strptime(lines["MPYD_TIME"], "%Y-%m-%dT%H:%M:%SZ")
-    assert lines["MPYD_HOST"]
+    assert lines["MPYD_HOST"] and lines["MPYD_MISSED"] == "0"
     assert not [name for name in lines if name.startswith(("ASAN", "PYTEST", "NOTIFY_", "MPYD_BUILD"))]
 
 
