@@ -4,15 +4,20 @@
  * talk on its standard input, a SOCK_SEQPACKET socket:
  *
  *   {"verb": "reboot", "why": "board-stuck"}             one packet, JSON
+ *   {"verb": "factory-reset", "erase": "never", "keep_config": false}
  *   {"verb": "webhook", "event": "crash", "message": …, "time": …, "fields": {"MPYD_RESET_CAUSE": …}}
  *
- * The answer is one packet, "RESULT" or "RESULT sentence". The list of verbs is fixed, and nothing that a
+ * The answer is one packet, "RESULT" or "RESULT sentence" (of "ok", what has come of it). The list of verbs is fixed, and nothing that a
  * request holds is executed: the owner's commands are in mpyd.conf, which mpyd-action reads itself. */
 #pragma once
 
 #include <errno.h>
 
 #define ACTION_SOCKET "/run/mpyd-action"
+/* In the state directory. */
+#define FACTORY_RESET_MARKER "factory-reset"      /* one is asked for, or under way */
+#define FACTORY_RESET_SETS "before-factory-reset" /* directory of 1, 2, …: what was on the flash */
+
 #define ACTION_REQUEST_MAX 16384u /* bytes */
 #define ACTION_ANSWER_MAX 512u
 
@@ -20,6 +25,11 @@ typedef enum ActionVerb {
         ACTION_REBOOT = 0, /* the host: logind, else systemctl, else reboot(2) */
         ACTION_COMMAND,    /* [notify] command= is run */
         ACTION_WEBHOOK,    /* [notify] url= gets the request */
+        /* The flash as it comes from the package. state: the daemon's state directory. erase: "never" (the
+         * files before are set aside), "needed" (erased where they cannot be), "always"; keep_config:
+         * settings.toml stays; resume: only if the marker is there. */
+        ACTION_FACTORY_RESET,
+        ACTION_MAKE_ROOM,  /* the oldest of what factory resets have set aside is removed; state as before */
         ACTION_VERB_MAX,
         ACTION_VERB_INVALID = -EINVAL,
 } ActionVerb;

@@ -8,6 +8,8 @@
  *
  *   Reset(s kind)                       "soft" or "hard" → ()         cause RESET_PIN for hard
  *   SafeMode(b enter)                   → ()                          into safe mode, or out of it, by a hard reset
+ *   FactoryReset(b wipe, b keep_config) → ()                          the files as they come with the package, by a
+ *                                       hard reset; what was there is set aside, or erased (wipe)
  *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
  *   Reload()                            → (as)                        reads mpyd.conf again; what is wrong in it, and
  *                                       what waits for a reset or a restart, a line each
@@ -99,5 +101,7 @@
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
         X(HistoryState, "s", "ok, or why history is not on disk")                                  \
         X(ConfigWarnings, "as", "what is wrong in mpyd.conf, a line each")                         \
+        X(Warnings, "as", "what of the configured buttons and LEDs cannot be had, a line each")     \
+        X(FactoryReset, "s", "how the last factory reset of this run went: under way, done, failed, and a sentence; empty: none") \
         X(FlashDir, "s", "the directory that scripts see as /")                                    \
         X(StateDir, "s", "state directory")

@@ -54,6 +54,9 @@
           "MPYD_SAFE_MODE MPYD_SAFE_MODE_DOOR MPYD_STRIKES")                                        \
         X(SAFE_MODE_LEFT, "safe-mode-left", LOG_NOTICE, "abeefa733eeb4206b234ba7b2ce4282e",         \
           "MPYD_SAFE_MODE MPYD_SAFE_MODE_DOOR MPYD_STRIKES")                                        \
+        X(BUTTON_STUCK, "button-stuck", LOG_WARNING, "f63bd51547234823bc7341d12419d064", "")              \
+        X(FACTORY_RESET, "factory-reset", LOG_WARNING, "0d8e589137584efe9cd7a51cc4c1d0ee", "")            \
+        X(FACTORY_RESET_FAILED, "factory-reset-failed", LOG_ERR, "4f1d519dedda4b369b6eb2f6c397f6b3", "")  \
         X(UNDER_VOLTAGE, "under-voltage", LOG_WARNING, "3e07a3b2dbce4adca1bf4a030ce2d944", "")             \
         X(HOST_REBOOT, "host-reboot", LOG_CRIT, "385692c9a8a44852bf2eb2a14f685620", "MPYD_PROBLEM")     \
         X(HOST_REBOOT_DELAYED, "host-reboot-delayed", LOG_WARNING,                                 \

@@ -6,11 +6,13 @@
 
 #include "action/action.h"
 #include "config/config.h"
+#include "mpyd/control.h"
 #include "util/log.h"
 
 static int help(void) {
-        printf("mpyd-action [--config FILE]\n\n"
-               "Does for mpyd what mpyd has no right to: reboots the host, tells its owner.\n"
+        printf("mpyd-action [--config FILE] [--state-dir DIR]\n\n"
+               "Does for mpyd what mpyd has no right to: reboots the host, tells its owner, resets\n"
+               "the files to those of the package.\n"
                "It is started by mpyd-action.socket, or by an mpyd in the foreground, with a\n"
                "socket as its standard input. There is nothing in it for the command line:\n"
                "`mpyctl notify` tries the notification.\n");
@@ -38,7 +40,33 @@ static ActionResult tell(ActionVerb verb, const char *config_path, const json_t 
         return result;
 }
 
-static ActionResult act(const char *config_path, const char *text, size_t size, char why[static WHY_MAX]) {
+/* The daemon names its state directory only to be sure that we mean the same one. */
+static ActionResult act_on_files(ActionVerb verb, const char *config_path, const char *state_dir,
+                                 const json_t *request, char why[static WHY_MAX]) {
+        const char *state = json_string_value(json_object_get(request, "state"));
+        ActionPlace place = { .state_dir = state_dir };
+        ActionResult result;
+        Config c;
+
+        if (!state || !streq(state, state_dir)) {
+                (void) snprintf(why, WHY_MAX, "mpyd's files are in %.100s, mpyd-action would look in %.100s; give "
+                                              "its service the option --state-dir",
+                                state ?: "an unknown place", state_dir);
+                return ACTION_FAILED;
+        }
+        if (config_load(config_path, false, &c) < 0) {
+                (void) snprintf(why, WHY_MAX, "%s cannot be read", config_path);
+                return ACTION_AGAIN;
+        }
+        place.user = c.board.user;
+        place.defaults = streq(c.board.defaults, "package") ? MPYD_FLASH_DEFAULTS : c.board.defaults;
+        result = verb == ACTION_FACTORY_RESET ? factory_reset(&place, request, why) : make_room(&place, why);
+        config_done(&c);
+        return result;
+}
+
+static ActionResult act(const char *config_path, const char *state_dir, const char *text, size_t size,
+                        char why[static WHY_MAX]) {
         json_error_t error;
         json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
         const char *verb = json_string_value(json_object_get(request, "verb"));
@@ -53,6 +81,10 @@ static ActionResult act(const char *config_path, const char *text, size_t size, 
         case ACTION_COMMAND:
         case ACTION_WEBHOOK:
                 result = tell(v, config_path, request, why);
+                break;
+        case ACTION_FACTORY_RESET:
+        case ACTION_MAKE_ROOM:
+                result = act_on_files(v, config_path, state_dir, request, why);
                 break;
         case ACTION_VERB_MAX:
         case ACTION_VERB_INVALID:
@@ -75,9 +107,12 @@ static bool may_ask(void) {
 
 int main(int argc, char *argv[]) {
         static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, {},
+                { "config", required_argument, NULL, 'c' },
+                { "state-dir", required_argument, NULL, 's' },
+                { "help", no_argument, NULL, 'h' },
+                {},
         };
-        const char *config_path = MPYD_CONFIG_FILE;
+        const char *config_path = MPYD_CONFIG_FILE, *state_dir = CONTROL_DEFAULT_STATE_DIR;
         char text[ACTION_REQUEST_MAX], why[WHY_MAX] = "", answer[ACTION_ANSWER_MAX];
         ActionResult result;
         ssize_t n;
@@ -87,6 +122,9 @@ int main(int argc, char *argv[]) {
                 switch (c) {
                 case 'c':
                         config_path = optarg;
+                        break;
+                case 's':
+                        state_dir = optarg;
                         break;
                 case 'h':
                         return help();
@@ -103,9 +141,9 @@ int main(int argc, char *argv[]) {
                 log_error("No request, or one of more than %zu bytes.", sizeof text);
                 return EXIT_FAILURE;
         }
-        result = act(config_path, text, (size_t) n, why);
+        result = act(config_path, state_dir, text, (size_t) n, why);
         (void) snprintf(answer, sizeof answer, "%s%s%s", action_result_to_string(result), *why ? " " : "",
-                        result == ACTION_OK ? "" : why);
+                        why);
         if (send(STDIN_FILENO, answer, strlen(answer), MSG_NOSIGNAL) < 0)
                 log_debug("Nobody waits for the answer any more: %s", strerrordesc_np(errno));
         return result == ACTION_OK ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -34,6 +34,7 @@ static int parse_key_reset_kind(const ConfigKey *k, const char *value, void *tar
 static int parse_key_line(const ConfigKey *k, const char *value, void *target);
 static int parse_key_lines(const ConfigKey *k, const char *value, void *target);
 static int parse_key_safe_state(const ConfigKey *k, const char *value, void *target);
+static int parse_key_defaults(const ConfigKey *k, const char *value, void *target);
 
 #define FIELD(name) offsetof(Config, name)
 
@@ -56,6 +57,9 @@ static const ConfigKey keys[] = {
         { "board", "tasks-max", "64",
           "How many threads the board may have, where the kernel limits them.",
           parse_key_count, FIELD(board.tasks_max), 4, 100000 },
+        { "board", "defaults", "package",
+          "What a factory reset puts on the board: the package's files, or those of a directory.",
+          parse_key_defaults, FIELD(board.defaults), 0, 0 },
 
         { "stop", "interrupt-timeout", "2s",
           "How long a program that must stop may take to obey KeyboardInterrupt.",
@@ -115,6 +119,21 @@ static const ConfigKey keys[] = {
         { "safe-mode", "retry-max", "24h",
           "The longest such time.",
           parse_key_time, FIELD(safe_mode.retry_max_usec), USEC_PER_SEC, 365 * USEC_PER_DAY },
+        { "safe-mode", "button", "none",
+          "GPIO line of a button that is held while the board boots, such as GPIO22; or none.",
+          parse_key_line, FIELD(safe_mode.button), 0, 0 },
+        { "safe-mode", "button-active", "low",
+          "Its level when it is pressed: low (it pulls to ground) or high.",
+          parse_key_level_of_line, FIELD(safe_mode.button_active), 0, 0 },
+        { "safe-mode", "button-enabled", "yes",
+          "no: it has no effect, for a board that strangers can touch. yes or no.",
+          parse_key_boolean, FIELD(safe_mode.button_enabled), 0, 0 },
+        { "safe-mode", "hold", "1s",
+          "Let go after so long, it means safe mode; a shorter press is nothing.",
+          parse_key_time, FIELD(safe_mode.hold_usec), 100 * MSEC, MINUTE },
+        { "safe-mode", "factory-hold", "10s",
+          "Let go after so long, it means a factory reset; or off.",
+          parse_key_time_or_off, FIELD(safe_mode.factory_hold_usec), USEC_PER_SEC, 2 * MINUTE },
 
         { "host", "reboot", "no",
           "Reboot the host when nothing else helps: a board that hangs in the kernel. yes or no.",
@@ -389,6 +408,10 @@ static int parse_key_safe_state(const ConfigKey *k, const char *value, void *tar
         return *value ? free_and_strdup(target, value) : -EINVAL;
 }
 
+static int parse_key_defaults(const ConfigKey *k, const char *value, void *target) {
+        return *value == '/' || streq(value, "package") ? free_and_strdup(target, value) : -EINVAL;
+}
+
 /* What a value must look like, for people; the default follows where it ends in a blank. */
 static const char *form_of(const ConfigKey *k) {
         if (k->parse == parse_key_size)
@@ -423,6 +446,8 @@ static const char *form_of(const ConfigKey *k) {
                 return "not names with a space between; * and ? may be in them, such as ";
         if (k->parse == parse_key_safe_state)
                 return "not a state of lines; write input, or lines and their levels, such as GPIO17=0 GPIO27=1";
+        if (k->parse == parse_key_defaults)
+                return "neither package nor a directory's path, which begins with /";
         return "not the name of an account; write one such as ";
 }
 
@@ -539,17 +564,19 @@ const char *config_section_nearest(const char *section) {
 }
 
 const ConfigKey *config_key_nearest(const char *section, const char *key) {
-        const ConfigKey *nearest = NULL;
+        const ConfigKey *nearest = config_key_find(section, key);
         unsigned least = UINT_MAX;
 
+        /* In another section, but the very word; else one of this section that is like it. */
+        for (size_t i = 0; !nearest && i < ELEMENTSOF(keys); i++)
+                if (distance(key, keys[i].key) == 0)
+                        nearest = &keys[i];
+        if (nearest)
+                return nearest;
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                bool here = streq(keys[i].section, section);
                 unsigned d = distance(key, keys[i].key);
 
-                if (!here && d == 0 && least > 0) {
-                        least = 0;
-                        nearest = &keys[i];
-                } else if (here && d < least && is_near(d, keys[i].key)) {
+                if (streq(keys[i].section, section) && d < least && is_near(d, keys[i].key)) {
                         least = d;
                         nearest = &keys[i];
                 }

@@ -39,7 +39,7 @@ typedef struct Origin {
 /* One load: files are read into config, which the caller gets when all went well. */
 typedef struct Loader {
         Config config;
-        Origin heap, backoff_min;
+        Origin heap, backoff_min, hold;
 
         /* the file that is being read */
         const char *file;
@@ -53,7 +53,9 @@ typedef struct Loader {
 
 void config_done(Config *c) {
         free(c->board.user);
+        free(c->board.defaults);
         free(c->reset.button);
+        free(c->safe_mode.button);
         free(c->led.line);
         free(c->pins.allow);
         free(c->pins.reserve);
@@ -71,6 +73,7 @@ static void loader_done(Loader *l) {
         config_done(&l->config);
         free(l->heap.file);
         free(l->backoff_min.file);
+        free(l->hold.file);
 }
 
 static void append_warning(Loader *l, const char *text) {
@@ -241,6 +244,8 @@ static int on_assignment(void *userdata, const char *inih_section, const char *k
                 remember(l, &l->heap);
         else if (k == config_key_find("reset", "backoff-min"))
                 remember(l, &l->backoff_min);
+        else if (k == config_key_find("safe-mode", "hold") || k == config_key_find("safe-mode", "factory-hold"))
+                remember(l, &l->hold);
         return 1;
 }
 
@@ -351,6 +356,13 @@ static void check_pairs(Loader *l) {
                                 format_timespan(limit, sizeof limit, c->reset.backoff_max_usec),
                                 value);
                 c->reset.backoff_min_usec = c->reset.backoff_max_usec;
+        }
+        if (c->safe_mode.factory_hold_usec != 0 && c->safe_mode.factory_hold_usec <= c->safe_mode.hold_usec) {
+                warn_at(l, l->hold.file, l->hold.line,
+                        "[safe-mode] hold = %s: not less than factory-hold, so that one is off; set "
+                        "factory-hold to more",
+                        format_timespan(value, sizeof value, c->safe_mode.hold_usec));
+                c->safe_mode.factory_hold_usec = 0; /* nobody shall lose files by it */
         }
 }
 

@@ -17,6 +17,7 @@ typedef struct Config {
                 uint64_t start_timeout_usec; /* to the board's first stage; 10s */
                 uint64_t memory_max;        /* bytes, of its cgroup; 256M */
                 unsigned tasks_max;         /* threads and processes, of its cgroup; 64 */
+                char *defaults;             /* directory of what a factory reset puts on the flash, or "package" */
         } board;
         struct {
                 uint64_t interrupt_timeout_usec; /* after KeyboardInterrupt; 2s */
@@ -45,6 +46,11 @@ typedef struct Config {
                 uint64_t stable_after_usec; /* running so long forgives them; 10min */
                 uint64_t retry_min_usec;    /* 1h */
                 uint64_t retry_max_usec;    /* 24h */
+                char *button;               /* held at boot: a line, or "none"; "none" */
+                int button_active;          /* the level of a pressed one; low */
+                bool button_enabled;        /* yes */
+                uint64_t hold_usec;         /* held so long at boot it means safe mode; 1s */
+                uint64_t factory_hold_usec; /* and so long a factory reset, 0: off; 10s */
         } safe_mode;
         struct {
                 bool reboot;                /* as the last resort; no */

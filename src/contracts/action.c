@@ -11,6 +11,8 @@ static const char *const verbs[ACTION_VERB_MAX] = {
         [ACTION_REBOOT] = "reboot",
         [ACTION_COMMAND] = "command",
         [ACTION_WEBHOOK] = "webhook",
+        [ACTION_FACTORY_RESET] = "factory-reset",
+        [ACTION_MAKE_ROOM] = "make-room",
 };
 
 static const char *const results[ACTION_RESULT_MAX] = {

@@ -13,7 +13,6 @@
 
 enum { OPTION_SOFT = 0x100, OPTION_HARD, OPTION_NO_WAIT };
 
-#define WAIT_USEC (20 * USEC_PER_SEC) /* a forced stop, and a rate limit that holds back */
 #define POLL_USEC (20 * USEC_PER_MSEC)
 
 /* Until another board than the one of `before` has run its first line. */
@@ -21,9 +20,9 @@ static uint64_t count_resets(const json_t *p) {
         return property_u64(p, "soft_resets") + property_u64(p, "hard_resets");
 }
 
-static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t resets,
+static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t resets, uint64_t wait_usec,
                           const char *kind) {
-        uint64_t end = now_usec(CLOCK_MONOTONIC) + WAIT_USEC;
+        uint64_t end = now_usec(CLOCK_MONOTONIC) + wait_usec;
 
         for (;;) {
                 _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
@@ -62,7 +61,7 @@ static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t r
         }
 }
 
-int reset_and_wait(const Ctl *c, bool wait, const char *kind, const char *doing, const char *method,
+int reset_and_wait(const Ctl *c, uint64_t wait_usec, const char *kind, const char *doing, const char *method,
                    const char *types, ...) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
@@ -85,7 +84,7 @@ int reset_and_wait(const Ctl *c, bool wait, const char *kind, const char *doing,
         va_end(ap);
         if (r < 0)
                 return bus_explain(c, r, &e, doing);
-        return wait ? wait_new_board(c, bus, before, resets, kind) : CTL_EXIT_OK;
+        return wait_usec > 0 ? wait_new_board(c, bus, before, resets, wait_usec, kind) : CTL_EXIT_OK;
 }
 
 static int reset_run(const Ctl *c, const Invocation *in) {
@@ -95,7 +94,7 @@ static int reset_run(const Ctl *c, const Invocation *in) {
                 complain("A reset is either --soft or --hard.");
                 return CTL_EXIT_USAGE;
         }
-        return reset_and_wait(c, !invocation_has(in, OPTION_NO_WAIT), kind, "reset the board", "Reset", "s",
+        return reset_and_wait(c, invocation_has(in, OPTION_NO_WAIT) ? 0 : RESET_WAIT_USEC, kind, "reset the board", "Reset", "s",
                               kind);
 }
 

@@ -60,7 +60,7 @@ static int show_status(const Ctl *c) {
 
 static int safe_mode_run(const Ctl *c, const Invocation *in) {
         const char *what = in->n_arguments > 0 ? in->arguments[0] : "status";
-        bool wait = !invocation_has(in, OPTION_NO_WAIT);
+        uint64_t wait = invocation_has(in, OPTION_NO_WAIT) ? 0 : RESET_WAIT_USEC;
 
         if (streq(what, "status"))
                 return show_status(c);

@@ -261,17 +261,23 @@ static void print_console(const json_t *p) {
         print_field("REPL", STYLE_NONE, line);
 }
 
-static void print_config_warnings(const json_t *p) {
-        const json_t *warnings = json_object_get(p, "config_warnings");
-        size_t n = json_array_size(warnings);
+/* How many there were. */
+static size_t print_lines(const json_t *p, const char *property, const char *label) {
+        const json_t *lines = json_object_get(p, property);
+        size_t n = json_array_size(lines);
 
         for (size_t i = 0; i < n; i++) {
-                const char *s = json_string_value(json_array_get(warnings, i));
+                const char *s = json_string_value(json_array_get(lines, i));
 
-                print_field(i == 0 ? "Config" : "", STYLE_YELLOW, s ? s : "");
+                print_field(i == 0 ? label : "", STYLE_YELLOW, s ? s : "");
         }
-        if (n > 0)
+        return n;
+}
+
+static void print_warnings(const json_t *p) {
+        if (print_lines(p, "config_warnings", "Config") > 0)
                 print_next_step("correct it, then: mpyctl reload");
+        (void) print_lines(p, "warnings", "Warning");
 }
 
 static void print_totals(const HistoryTotals *t) {
@@ -306,7 +312,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         (void) snprintf(line, sizeof(line), "pid %" PRIu64 ", state in %s", property_u64(p, "pid"),
                         property_string(p, "state_dir"));
         print_field("Daemon", STYLE_NONE, line);
-        print_config_warnings(p);
+        print_warnings(p);
         if (*traceback)
                 print_block("Last error", traceback);
 }

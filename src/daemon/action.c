@@ -71,7 +71,7 @@ static int connect_to(Action *a, const char *path) {
 
 static int start_child(Action *a, const ActionDoor *door) {
         char *const argv[] = { (char *) door->executable, (char *) "--config", (char *) door->config_path,
-                               NULL };
+                               (char *) "--state-dir", (char *) door->state_dir, NULL };
         _cleanup_close_ int theirs = -EBADF;
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attr;

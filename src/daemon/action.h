@@ -15,6 +15,7 @@ typedef struct ActionDoor {
         const char *socket;      /* of mpyd-action.socket; NULL: there is none */
         const char *executable;  /* for a child */
         const char *config_path; /* and its mpyd.conf */
+        const char *state_dir;
 } ActionDoor;
 
 /* why: a sentence, or ""; the callee may free the action. */

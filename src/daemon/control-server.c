@@ -225,6 +225,14 @@ static int method_hello(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         return sd_bus_reply_method_return(m, "s", ":1.1");
 }
 
+/* r: of what resets the board. */
+static int answer_reset(sd_bus_message *m, int r, sd_bus_error *error) {
+        if (r == -EBUSY)
+                return sd_bus_error_set(error, CONTROL_ERROR_NO_BOARD,
+                                        "the board cannot be reset now; see mpyctl status");
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
 static int method_reset(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
         const char *name;
@@ -245,12 +253,7 @@ static int method_reset(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                                          name);
         r = p->server->backend.reset(p->server->backend.userdata, kind,
                                      peer_describe(p, NULL, who));
-        if (r == -EBUSY)
-                return sd_bus_error_set(error, CONTROL_ERROR_NO_BOARD,
-                                        "the board cannot be reset now; see mpyctl status");
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, NULL);
+        return answer_reset(m, r, error);
 }
 
 static int method_safe_mode(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -267,9 +270,6 @@ static int method_safe_mode(sd_bus_message *m, void *userdata, sd_bus_error *err
                 return r;
         r = p->server->backend.safe_mode(p->server->backend.userdata, enter, peer_describe(p, NULL, who),
                                          &flag);
-        if (r == -EBUSY)
-                return sd_bus_error_set(error, CONTROL_ERROR_NO_BOARD,
-                                        "the board cannot be reset now; see mpyctl status");
         if (r == -EALREADY)
                 return sd_bus_error_set(error, CONTROL_ERROR_SAFE_MODE,
                                         enter ? "the board is in safe mode already"
@@ -277,7 +277,7 @@ static int method_safe_mode(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r == -EEXIST)
                 return sd_bus_error_setf(error, CONTROL_ERROR_SAFE_MODE,
                                          "%s holds the board in safe mode; take it away, then reset", flag);
-        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+        return answer_reset(m, r, error);
 }
 
 static int method_interrupt(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -352,6 +352,22 @@ static int method_notify(sd_bus_message *m, void *userdata, sd_bus_error *error)
                                         "there is nobody to tell; set [notify] command= or url=, then "
                                         "mpyctl reload");
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_factory_reset(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+        char who[WHO_MAX];
+        int wipe, keep_config, r;
+
+        r = sd_bus_message_read(m, "bb", &wipe, &keep_config);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        r = p->server->backend.factory_reset(p->server->backend.userdata, wipe, keep_config,
+                                             peer_describe(p, NULL, who));
+        return answer_reset(m, r, error);
 }
 
 static int method_snooze(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -631,6 +647,8 @@ static const sd_bus_vtable board_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("SafeMode", SD_BUS_ARGS("b", enter), SD_BUS_NO_RESULT, method_safe_mode,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("FactoryReset", SD_BUS_ARGS("b", wipe, "b", keep_config), SD_BUS_NO_RESULT,
+                                method_factory_reset, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Interrupt", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_interrupt,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("as", notes), method_reload,

@@ -29,6 +29,8 @@ typedef struct ControlBackend {
         int (*reload)(void *userdata, void (*note)(void *data, const char *line), void *data);
         int (*hand_over)(void *userdata);
         int (*notify)(void *userdata, const char *who, const char *text); /* -ENOENT: nobody to tell */
+        /* By a hard reset. -EBUSY: no board can be reset now. */
+        int (*factory_reset)(void *userdata, bool wipe, bool keep_config, const char *who);
         void (*snooze)(void *userdata, uint64_t usec, const char *who);
         int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
         int (*open_flash)(void *userdata); /* an O_PATH descriptor, the caller's; or a negative errno */

@@ -99,6 +99,7 @@ static void spawn(Life *l, LifeNow now, LifeActions *a) {
         /* A soft reset is recorded too, but the VM is not held up for the disk. */
         l->booted = l->next.kind == RESET_KIND_SOFT;
         l->intended = l->by_program = l->promised = false;
+        l->held = false;
         l->fault[0] = '\0';
         l->step = LIFE_STOP_NONE;
         l->started_boottime_usec = now.boottime_usec;
@@ -518,6 +519,24 @@ static void on_spawn_failed(Life *l, const LifeEvent *e, LifeNow now) {
         set_deadline(l, LIFE_CLOCK_BOOTTIME, now, backoff(l));
 }
 
+static void on_hold(Life *l, const LifeEvent *e) {
+        if (l->state != LIFE_POWERING_ON || l->hello)
+                return;
+        l->state = LIFE_WAITING;
+        l->held = true;
+        say(l->problem, "%s", e->detail);
+        clear_deadline(l);
+}
+
+static void on_release(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
+        if (!l->held)
+                return;
+        l->problem[0] = '\0';
+        if (e->unrecorded)
+                l->recorded = false;
+        spawn(l, now, a);
+}
+
 static void on_timer_powering_on(Life *l, LifeNow now, LifeActions *a) {
         char span[64];
 
@@ -599,6 +618,7 @@ static void on_shutdown(Life *l, LifeNow now, LifeActions *a) {
         case LIFE_WAITING:
         case LIFE_DEEP_SLEEP:
                 l->state = LIFE_OFF;
+                l->held = false;
                 clear_deadline(l);
                 push(a, LIFE_ACTION_QUIT);
                 break;
@@ -634,6 +654,12 @@ LifeActions life_handle(Life *l, const LifeEvent *e, LifeNow now) {
                 break;
         case LIFE_EVENT_SPAWN_FAILED:
                 on_spawn_failed(l, e, now);
+                break;
+        case LIFE_EVENT_HOLD:
+                on_hold(l, e);
+                break;
+        case LIFE_EVENT_RELEASE:
+                on_release(l, e, now, &a);
                 break;
         case LIFE_EVENT_HELLO:
                 on_hello(l, now, &a);

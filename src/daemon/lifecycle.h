@@ -13,7 +13,7 @@
 
 typedef enum LifeState {
         LIFE_OFF = 0,      /* no board, none is wanted */
-        LIFE_WAITING,      /* the next board is decided, the rate limit or back-off holds it */
+        LIFE_WAITING,      /* the next board is decided; the rate limit, back-off or a HOLD keeps it */
         LIFE_POWERING_ON,  /* process started, no line of Python yet */
         LIFE_BOOTING,      /* _boot.py or boot.py */
         LIFE_RUNNING,      /* main.py */
@@ -29,6 +29,9 @@ typedef enum LifeEventType {
         LIFE_EVENT_POWER_ON,   /* the daemon is up: cause (SOFT: it took over), reason and detail say
                                 * why; not before sleep_usec, when it keeps failing */
         LIFE_EVENT_SPAWN_FAILED, /* there is no process; detail */
+        LIFE_EVENT_HOLD,       /* there is none yet: something comes before it (a held button, a factory
+                                * reset), RELEASE follows; detail */
+        LIFE_EVENT_RELEASE,    /* unrecorded: what was decided meanwhile is not durable yet */
         LIFE_EVENT_HELLO,      /* the board waits at the door */
         LIFE_EVENT_RECORDED,   /* the reset of this life is durable */
         LIFE_EVENT_STAGE,      /* stage began */
@@ -62,6 +65,7 @@ typedef struct LifeEvent {
         bool raw_repl;
         bool attended;   /* ASKED: somebody uses the REPL */
         bool leftover;   /* POWER_ON: an earlier run's board still lives; EXITED follows */
+        bool unrecorded; /* RELEASE: RECORDED follows */
         uint64_t sleep_usec;
         int exit_status; /* -1: none */
         int signal;      /* 0: none */
@@ -72,7 +76,7 @@ typedef enum LifeAction {
         LIFE_ACTION_RECORD,        /* store life->next as a reset; RECORDED follows */
         LIFE_ACTION_RECORD_END,    /* a life ended and no reset follows it now: store life->next's end */
         /* Start a process, with LINK_BOOT waiting for it if life->booted; HELLO or SPAWN_FAILED or EXITED
-         * follows. */
+         * follows. Or HOLD. */
         LIFE_ACTION_SPAWN,
         LIFE_ACTION_BOOT,          /* open the door: LINK_BOOT with life->next */
         LIFE_ACTION_MARK_LATE,     /* the record was not durable in time */
@@ -152,6 +156,7 @@ typedef struct Life {
         LifeStopStep step;
         bool shutting_down;
         bool leftover;            /* the process is an earlier run's: next begins when it is gone */
+        bool held;                /* WAITING for RELEASE, however long it takes */
         uint64_t hold_back_usec;  /* how long the first board waits: mpyd itself keeps failing */
 
         unsigned start_failures;  /* in a row */

@@ -132,6 +132,19 @@ bool safe_mode_on_reset(SafeMode *s, const SafeModeReset *r, SafeModeNow now) {
         return memcmp(&before, &s->state, sizeof before) != 0;
 }
 
+bool safe_mode_choose(SafeMode *s, SafeModeDoor door, SafeModeNow now) {
+        SafeModeState before = s->state;
+
+        if (door != SAFE_MODE_DOOR_NONE)
+                enter(s, SAFE_MODE_USER, door);
+        else if (s->state.door == SAFE_MODE_DOOR_FLAG)
+                (void) forgive(s);
+        else
+                leave(s, 0, 0);
+        arm_retry(s, now);
+        return memcmp(&before, &s->state, sizeof before) != 0;
+}
+
 SafeModeVerdict safe_mode_look(SafeMode *s, SafeModeNow now) {
         SafeModeVerdict v = { .retry = s->retry_usec <= now.boottime_usec };
 

@@ -69,6 +69,10 @@ void safe_mode_ask_leave(SafeMode *s);
  * and must be made durable. A board's life begins with it. */
 bool safe_mode_on_reset(SafeMode *s, const SafeModeReset *r, SafeModeNow now);
 
+/* For the board that on_reset has decided about and that has not begun: a person at it chose. NONE: not in safe
+ * mode (a flag holds it all the same), and nothing is held against the program. True as above. */
+bool safe_mode_choose(SafeMode *s, SafeModeDoor door, SafeModeNow now);
+
 /* The board has ended and no other one follows at once. */
 void safe_mode_on_end(SafeMode *s, SafeModeNow now);
 

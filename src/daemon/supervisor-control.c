@@ -57,6 +57,10 @@ static int backend_notify(void *userdata, const char *who, const char *text) {
         return supervisor_notify_test(userdata, who, clean);
 }
 
+static int backend_factory_reset(void *userdata, bool wipe, bool keep_config, const char *who) {
+        return supervisor_factory_reset_ask(userdata, wipe, keep_config, who);
+}
+
 static void backend_snooze(void *userdata, uint64_t usec, const char *who) {
         supervisor_host_snooze(userdata, usec, who);
 }
@@ -136,6 +140,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .hand_over = backend_hand_over,
                 .notify = backend_notify,
                 .snooze = backend_snooze,
+                .factory_reset = backend_factory_reset,
                 .open_console = backend_open_console,
                 .open_flash = backend_open_flash,
                 .console_holder = backend_console_holder,

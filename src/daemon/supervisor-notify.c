@@ -171,6 +171,7 @@ ActionDoor supervisor_action_door(const Supervisor *s) {
                 .socket = service_managed(s->service) ? ACTION_SOCKET : NULL,
                 .executable = s->options.action_path,
                 .config_path = s->options.config_path,
+                .state_dir = s->options.state_dir,
         };
 }
 

@@ -16,24 +16,65 @@ static bool is_named(const char *line) {
         return !streq(line, "none");
 }
 
+static void _printf_(3, 4) tell_problem(Supervisor *s, char **problem, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        va_end(ap);
+        if (*problem || !text) /* told already */
+                return;
+        journal_log(JOURNAL_CONFIG_PROBLEM, NULL, "%s.", text);
+        *problem = TAKE_PTR(text);
+}
+
+static void no_problem(char **problem) {
+        free(*problem);
+        *problem = NULL;
+}
+
 /* NULL when it cannot be had: told, once, and the board runs without. */
-static GpioRequest *take(Supervisor *s, const char *key, const char *line, bool *told) {
+static GpioRequest *take(Supervisor *s, const char *key, const char *line, char **problem) {
         char holder[GPIO_NAME_MAX];
         GpioRequest *q = NULL;
         int r = gpio_request(s->gpio, line, GPIO_CONSUMER, &q, holder);
-        bool again = *told;
 
-        *told = r < 0;
-        if (again)
-                return q;
-        if (r == -ENOENT)
-                journal_log(JOURNAL_CONFIG_PROBLEM, NULL, "%s = %s: this machine has no such line, going on "
-                                                          "without; mpyctl pin lists them.", key, line);
-        else if (r < 0)
-                (void) journal_log_errno(JOURNAL_CONFIG_PROBLEM, r,
-                                         "%s = %s: the line cannot be had%s%s, going on without: %m", key, line,
-                                         *holder ? ", it is used by " : "", holder);
+        if (r >= 0)
+                no_problem(problem);
+        else if (r == -ENOENT)
+                tell_problem(s, problem, "%s = %s: this machine has no such line, going on without; mpyctl pin lists "
+                                         "them", key, line);
+        else
+                tell_problem(s, problem, "%s = %s: the line cannot be had%s%s, going on without: %s", key, line,
+                             *holder ? ", it is used by " : "", holder, strerrordesc_np(-r));
         return q;
+}
+
+GpioRequest *supervisor_panel_button(Supervisor *s, const char *key, const char *line, int active, GpioOnEdge cb,
+                                     char **problem) {
+        const GpioSettings settings = {
+                .direction = GPIO_DIRECTION_INPUT,
+                .pull = active ? GPIO_PULL_DOWN : GPIO_PULL_UP,
+                .edges = GPIO_EDGE_RISING | GPIO_EDGE_FALLING,
+        };
+        GpioRequest *q;
+        int r;
+
+        if (!is_named(line))
+                return NULL;
+        q = take(s, key, line, problem);
+        if (!q)
+                return NULL;
+        r = gpio_request_watch(q, s->event, &settings, cb, s);
+        if (r >= 0)
+                r = gpio_request_get(q);
+        if (r >= 0)
+                return q;
+        tell_problem(s, problem, "%s = %s: the line cannot be watched, going on without: %s", key, line,
+                     strerrordesc_np(-r));
+        return gpio_request_free(q);
 }
 
 /* ---- the reset button ---- */
@@ -84,46 +125,39 @@ static void on_button(void *userdata, bool level, uint64_t monotonic_usec) {
 /* Nothing has changed for so long. */
 static int on_button_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Supervisor *s = userdata;
-        int level = gpio_request_get(s->button);
+        int level = s->button ? gpio_request_get(s->button) : -ENODEV;
 
         if (level >= 0)
                 look_at_button(s, level, now_usec(CLOCK_MONOTONIC));
         return 0;
 }
 
-static int button_new(Supervisor *s) {
-        const GpioSettings settings = {
-                .direction = GPIO_DIRECTION_INPUT,
-                .pull = s->config.reset.button_active ? GPIO_PULL_DOWN : GPIO_PULL_UP,
-                .edges = GPIO_EDGE_RISING | GPIO_EDGE_FALLING,
-        };
+/* At the start; and at a hard reset, for one that was not there or has gone: a chip on USB. */
+static void take_button(Supervisor *s) {
         const ResetButtonLimits limits = { DEBOUNCE_USEC, s->config.reset.button_long_usec, DOUBLE_USEC };
-        bool told = false;
-        int level, r;
+        int level = s->button ? gpio_request_get(s->button) : -ENODEV;
 
-        if (!is_named(s->config.reset.button))
-                return 0;
-        s->button = take(s, "[reset] button", s->config.reset.button, &told);
-        if (!s->button)
-                return 0;
-        r = sd_event_add_time(s->event, &s->button_timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_button_timer, s);
+        if (level >= 0)
+                return;
+        s->button = gpio_request_free(s->button);
+        s->button = supervisor_panel_button(s, "[reset] button", s->config.reset.button,
+                                            s->config.reset.button_active, on_button, &s->button_problem);
+        level = s->button ? gpio_request_get(s->button) : -ENODEV;
+        if (level >= 0) /* Limits are in order: the configuration sees to it. */
+                (void) !reset_button_init(&s->reset_button, &limits, button_pressed(s, level),
+                                          now_usec(CLOCK_MONOTONIC));
+}
+
+static int button_new(Supervisor *s) {
+        int r = sd_event_add_time(s->event, &s->button_timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_button_timer, s);
+
         if (r >= 0) /* behind the edges that have come */
                 r = sd_event_source_set_priority(s->button_timer, SD_EVENT_PRIORITY_NORMAL + 10);
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->button_timer, SD_EVENT_OFF);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a timer: %m");
-        r = gpio_request_watch(s->button, s->event, &settings, on_button, s);
-        level = r < 0 ? r : gpio_request_get(s->button);
-        if (level < 0) {
-                (void) journal_log_errno(JOURNAL_CONFIG_PROBLEM, level,
-                                         "[reset] button = %s: the line cannot be watched, going on without: %m",
-                                         s->config.reset.button);
-                s->button = gpio_request_free(s->button);
-                return 0;
-        }
-        /* Limits are in order: the configuration sees to it. */
-        (void) !reset_button_init(&s->reset_button, &limits, button_pressed(s, level), now_usec(CLOCK_MONOTONIC));
+        take_button(s);
         return 0;
 }
 
@@ -138,6 +172,10 @@ static LedState idle_state(const Supervisor *s) {
 }
 
 static LedState led_state(const Supervisor *s) {
+        LedState boot = supervisor_boot_led(s);
+
+        if (boot >= 0)
+                return boot;
         switch (s->life.state) {
         case LIFE_IDLE:
                 return idle_state(s);
@@ -203,7 +241,7 @@ void supervisor_panel_follow(Supervisor *s) {
 static void take_led(Supervisor *s) {
         if (s->led || !s->led_timer)
                 return;
-        s->led = take(s, "[led] line", s->config.led.line, &s->led_told);
+        s->led = take(s, "[led] line", s->config.led.line, &s->led_problem);
         s->led_colours = -1;
         s->led_state = LED_STATE_INVALID;
 }
@@ -218,6 +256,8 @@ void supervisor_panel_give_led(Supervisor *s, const char *name) {
 /* ---- both ---- */
 
 void supervisor_panel_boot(Supervisor *s, ResetKind kind) {
+        if (kind != RESET_KIND_SOFT)
+                take_button(s);
         if (s->button)
                 reset_button_on_boot(&s->reset_button, s->reset_by_button, now_usec(CLOCK_MONOTONIC));
         s->reset_by_button = false;
@@ -254,4 +294,6 @@ void supervisor_panel_done(Supervisor *s) {
         s->button = gpio_request_free(s->button);
         s->led_timer = sd_event_source_disable_unref(s->led_timer);
         s->button_timer = sd_event_source_disable_unref(s->button_timer);
+        no_problem(&s->button_problem);
+        no_problem(&s->led_problem);
 }

@@ -38,6 +38,9 @@ void supervisor_safe_mode_follow(Supervisor *s); /* after each event of the life
 void supervisor_safe_mode_reload(Supervisor *s);
 /* By a hard reset. who: "root (pid 12)". -EBUSY when no board can be reset now, -EALREADY, -EEXIST when
  * the flag holds it (s->safe_mode_flag). */
+/* A person at the board has chosen, for the board that starts next; NONE: out of safe mode, and nothing is held
+ * against the program. */
+void supervisor_safe_mode_choose(Supervisor *s, SafeModeDoor door);
 int supervisor_safe_mode_ask(Supervisor *s, bool enter, SafeModeDoor door, const char *who) _must_check_;
 
 #define GPIO_CONSUMER "mpyd" /* who uses a line, for others */
@@ -50,7 +53,26 @@ int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineI
                          void *data) _must_check_;
 void supervisor_pins_reset(Supervisor *s, ResetKind kind); /* a life has ended: this kind of reset follows */
 
+/* Between a hard reset and its board: supervisor-boot.c. */
+int supervisor_boot_new(Supervisor *s) _must_check_;
+void supervisor_boot_done(Supervisor *s);
+bool supervisor_boot_hold(Supervisor *s);           /* true: the board does not start now, HOLD was said */
+void supervisor_boot_factory_reset_over(Supervisor *s);
+LedState supervisor_boot_led(const Supervisor *s);  /* INVALID: it does not care */
+
+/* The factory reset: supervisor-factory-reset.c. */
+int supervisor_factory_reset_new(Supervisor *s) _must_check_;
+void supervisor_factory_reset_done(Supervisor *s);
+void supervisor_factory_reset_want(Supervisor *s, FactoryResetErase erase, const char *who);
+bool supervisor_factory_reset_begin(Supervisor *s); /* true: one was wanted and is under way */
+/* By a hard reset. -EBUSY when no board can be reset now. */
+int supervisor_factory_reset_ask(Supervisor *s, bool wipe, bool keep_config, const char *who) _must_check_;
+
 /* Reset button and status LED: supervisor-panel.c. */
+/* A button's line, watched; NULL when there is none or it cannot be had: *problem (NULL: it was well before) says
+ * why and is told when it begins. key: where it is configured. */
+GpioRequest *supervisor_panel_button(Supervisor *s, const char *key, const char *line, int active, GpioOnEdge cb,
+                                     char **problem);
 int supervisor_panel_new(Supervisor *s) _must_check_;
 void supervisor_panel_done(Supervisor *s);
 void supervisor_panel_boot(Supervisor *s, ResetKind kind); /* a reset is decided */

@@ -126,6 +126,16 @@ void supervisor_safe_mode_decide(Supervisor *s, bool oom) {
         next->safe_mode = s->safe_mode.state.reason;
 }
 
+void supervisor_safe_mode_choose(Supervisor *s, SafeModeDoor door) {
+        SafeModeState before = s->safe_mode.state;
+
+        if (safe_mode_choose(&s->safe_mode, door, safe_mode_now())) {
+                write_state(s);
+                tell(s, &before);
+        }
+        s->life.next.safe_mode = s->safe_mode.state.reason;
+}
+
 void supervisor_safe_mode_end(Supervisor *s) {
         safe_mode_on_end(&s->safe_mode, safe_mode_now());
 }

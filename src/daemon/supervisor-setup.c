@@ -67,6 +67,9 @@ static void tell_pending(const Config *old, const Config *fresh, ReloadNote note
                 bool pending;
                 const char *line;
         } lines[] = {
+                { !streq(fresh->safe_mode.button, old->safe_mode.button) ||
+                          fresh->safe_mode.button_active != old->safe_mode.button_active,
+                  "[safe-mode] button takes effect when mpyd restarts." },
                 { !streq(fresh->reset.button, old->reset.button) || !streq(fresh->led.line, old->led.line) ||
                           fresh->reset.button_active != old->reset.button_active ||
                           fresh->reset.button_long_usec != old->reset.button_long_usec,
@@ -427,6 +430,12 @@ static int start(Supervisor *s) {
         r = supervisor_panel_new(s);
         if (r < 0)
                 return r;
+        r = supervisor_boot_new(s);
+        if (r < 0)
+                return r;
+        r = supervisor_factory_reset_new(s);
+        if (r < 0)
+                return r;
         r = supervisor_notify_new(s);
         if (r < 0)
                 return r;
@@ -513,6 +522,8 @@ Supervisor *supervisor_free(Supervisor *s) {
         log_set_sink(NULL, NULL);
         supervisor_notify_done(s);
         s->board = board_process_free(s->board);
+        supervisor_boot_done(s);
+        supervisor_factory_reset_done(s);
         supervisor_panel_done(s);
         supervisor_pins_done(s);
         s->console = console_free(s->console);

@@ -156,6 +156,18 @@ static int show_ConfigWarnings(Supervisor *s, sd_bus_message *m) {
                 r = append_string(m, s->config.warnings[i]);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
+static int show_Warnings(Supervisor *s, sd_bus_message *m) {
+        const char *const lines[] = { s->button_problem, s->boot.problem, s->led_problem };
+        int r = sd_bus_message_open_container(m, 'a', "s");
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(lines); i++)
+                if (lines[i])
+                        r = append_string(m, lines[i]);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+static int show_FactoryReset(Supervisor *s, sd_bus_message *m) {
+        return append_string(m, s->factory_reset.result);
+}
 static int show_FlashDir(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->flash_dir);
 }
@@ -184,7 +196,9 @@ void supervisor_describe(const Supervisor *s, char *buf, size_t size) {
         switch (l->state) {
         case LIFE_WAITING:
         case LIFE_DEEP_SLEEP:
-                if (l->deadline_clock == LIFE_CLOCK_NONE)
+                if (l->held)
+                        (void) snprintf(buf, size, "Waiting: %s.", l->problem);
+                else if (l->deadline_clock == LIFE_CLOCK_NONE)
                         (void) snprintf(buf, size, "Asleep until it is reset.");
                 else
                         (void) snprintf(buf, size, "%s, next boot in %s.",

@@ -431,6 +431,8 @@ static void act(Supervisor *s, LifeAction action) {
                 do_record_end(s);
                 break;
         case LIFE_ACTION_SPAWN:
+                if (s->life.next.kind != RESET_KIND_SOFT && supervisor_boot_hold(s))
+                        break;
                 supervisor_watchdog_spawn(s);
                 do_spawn(s);
                 if (s->life.next.kind != RESET_KIND_SOFT)
@@ -554,7 +556,7 @@ void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
 
         for (size_t i = 0; i < a.n; i++)
                 act(s, a.list[i]);
-        if (waits)
+        if (waits && !s->life.held)
                 tell_delay(s);
         arm_deadline(s);
         supervisor_watchdog_follow(s);

@@ -19,6 +19,7 @@
 #include "daemon/system-bus.h"
 #include "daemon/stall.h"
 #include "daemon/watchdog.h"
+#include "gpio/boot-button.h"
 #include "gpio/gpio.h"
 #include "gpio/led-pattern.h"
 #include "gpio/reset-button.h"
@@ -33,6 +34,21 @@
 typedef struct sd_event sd_event;
 typedef struct sd_event_source sd_event_source;
 typedef struct sd_bus_message sd_bus_message;
+
+/* What keeps the board that comes next. */
+typedef enum BootPhase {
+        BOOT_PHASE_NONE = 0,
+        BOOT_PHASE_BUTTON,             /* the safe-mode button is held */
+        BOOT_PHASE_FACTORY_RESET,
+        BOOT_PHASE_OVER,               /* it starts now */
+} BootPhase;
+
+/* Of the files that a factory reset finds. */
+typedef enum FactoryResetErase {
+        FACTORY_RESET_ERASE_NEVER = 0, /* they are set aside, or it fails */
+        FACTORY_RESET_ERASE_NEEDED,    /* erased where they cannot be set aside */
+        FACTORY_RESET_ERASE_ALWAYS,
+} FactoryResetErase;
 
 typedef struct SupervisorOptions {
         const char *config_path;
@@ -100,13 +116,32 @@ typedef struct Supervisor {
         struct HeldPin *pins;          /* lines that a board has asked for, or that have a safe level */
         size_t n_pins;
 
+        struct {                       /* supervisor-boot.c */
+                BootPhase phase;
+                GpioRequest *button;   /* NULL: none, or it cannot be had */
+                BootButton policy;
+                BootButtonChoice would; /* BUTTON: what letting go selects */
+                sd_event_source *timer;
+                char *problem;         /* with the button, as a line; NULL: none */
+        } boot;
+
+        struct {                       /* supervisor-factory-reset.c */
+                bool wanted;           /* by the next hard reset */
+                FactoryResetErase erase;
+                bool keep_config;
+                char who[96];
+                struct Action *action; /* it is being done, or room is being made */
+                sd_event_source *room_timer;
+                char result[400];      /* of the last one, as a sentence; empty: none in this run */
+        } factory_reset;
+
         GpioRequest *button, *led;     /* NULL: none, or it cannot be had */
+        char *button_problem, *led_problem; /* why not, as a line; NULL: all is well */
         ResetButton reset_button;
         bool reset_by_button;          /* the reset that comes now */
         sd_event_source *button_timer, *led_timer;
         LedState led_state;
         uint64_t led_begin_usec;
-        bool led_told;                 /* that its line cannot be had */
         int led_colours;               /* as shown; -1: not yet */
         bool main_ended;               /* in this life */
         StageResult main_result;

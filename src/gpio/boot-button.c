@@ -15,6 +15,15 @@ int boot_button_init(BootButton *b, const BootButtonLimits *limits) {
         return 0;
 }
 
+int boot_button_set_limits(BootButton *b, const BootButtonLimits *limits) {
+        bool stuck = b->stuck;
+        int r = boot_button_init(b, limits);
+
+        if (r >= 0)
+                b->stuck = stuck;
+        return r;
+}
+
 /* What a button that was held for so long selects when it is let go. */
 static BootButtonChoice choice_after(const BootButtonLimits *l, uint64_t held_usec) {
         if (l->factory_hold_usec != 0 && held_usec >= l->factory_hold_usec)
@@ -34,6 +43,7 @@ static uint64_t next_change(const BootButton *b, uint64_t now_usec) {
 
 static BootButtonVerdict decide(BootButton *b, BootButtonChoice choice) {
         b->decided = true;
+        b->stuck |= choice == BOOT_BUTTON_STUCK;
         return (BootButtonVerdict) {
                 choice, choice == BOOT_BUTTON_STUCK ? BOOT_BUTTON_NORMAL : choice, UINT64_MAX,
         };
@@ -43,7 +53,8 @@ BootButtonVerdict boot_button_begin(BootButton *b, bool held, uint64_t now_usec)
         b->begin_usec = now_usec;
         b->free_usec = UINT64_MAX;
         b->decided = false;
-        if (!held)
+        b->stuck &= held;
+        if (!held || b->stuck)
                 return decide(b, BOOT_BUTTON_NORMAL);
         return boot_button_look(b, true, now_usec);
 }
@@ -51,6 +62,7 @@ BootButtonVerdict boot_button_begin(BootButton *b, bool held, uint64_t now_usec)
 BootButtonVerdict boot_button_look(BootButton *b, bool held, uint64_t now_usec) {
         uint64_t let_go;
 
+        b->stuck &= held;
         if (b->decided) /* once is enough */
                 return decide(b, BOOT_BUTTON_NORMAL);
         if (held)

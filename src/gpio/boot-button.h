@@ -6,7 +6,8 @@
  *  let go before hold ........................... a normal boot
  *  let go from hold on .......................... safe mode
  *  let go from factory_hold on .................. factory reset
- *  not let go until stuck ....................... a normal boot, and a warning: that is no finger
+ *  not let go until stuck ....................... a normal boot, and a warning: that is no finger; and it
+ *                                                 keeps no boot again until it was free once
  *
  * Nothing is selected before the button is let go, so a line that is stuck or wired wrongly can neither
  * wipe the board nor keep it out of its program. Times are CLOCK_MONOTONIC. */
@@ -40,6 +41,7 @@ typedef struct BootButton {
         uint64_t begin_usec; /* when it was found held */
         uint64_t free_usec;  /* since when it has been free; UINT64_MAX: it is held */
         bool decided;
+        bool stuck;          /* it was found so, and has not been free since */
 } BootButton;
 
 typedef struct BootButtonVerdict {
@@ -51,6 +53,8 @@ typedef struct BootButtonVerdict {
 
 /* -EINVAL when the limits are not in order, with nothing changed. */
 int boot_button_init(BootButton *b, const BootButtonLimits *limits) _must_check_;
+/* The same for new ones; whether it is stuck is remembered. */
+int boot_button_set_limits(BootButton *b, const BootButtonLimits *limits) _must_check_;
 
 /* A hard reset: how is the line now? */
 BootButtonVerdict boot_button_begin(BootButton *b, bool held, uint64_t now_usec);

@@ -15,12 +15,12 @@ import tomllib
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
 DOCUMENT = SOURCE / "docs/CONFORMANCE.md"
-FOLDERS = ("conformance", "integration")
+FOLDERS = ("conformance", "integration", "system/container")
 HEAD = """\
 # Conformance
 
 Made by `tests/conformance/document.py` from the tests and `tests/conformance/items.toml`; do not
-edit. `make test` runs every test named here.
+edit. `make test` runs every test named here; those in system/ need booted machines: `make system-test`.
 """
 
 

@@ -487,6 +487,17 @@ static void test_pairs(void **state) {
                        "is 500ms; set backoff-max to 2min or more");
         config_done(&c);
 
+        /* No factory reset rather than one that comes too soon. */
+        c = load_text("[safe-mode]\nhold = 10s\n");
+        assert_int_equal(c.safe_mode.factory_hold_usec, 0);
+        assert_int_equal(c.n_warnings, 1);
+        assert_warning(&c, 0, "mpyd.conf:2: [safe-mode] hold = 10s: not less than factory-hold, so that one is "
+                              "off; set factory-hold to more");
+        config_done(&c);
+        c = load_text("[safe-mode]\nfactory-hold = off\nhold = 10s\n");
+        assert_no_warnings(&c);
+        config_done(&c);
+
         /* Who set the limit alone means it: nothing to report. */
         c = load_text("[board]\nheap-max = 512K\n[reset]\nbackoff-max = 100ms\n");
         assert_no_warnings(&c);
@@ -510,7 +521,7 @@ static void test_table(void **state) {
         size_t n;
 
         keys = config_keys(&n);
-        assert_int_equal(n, 42);
+        assert_int_equal(n, 48);
         for (size_t i = 0; i < n; i++) {
                 const ConfigKey *k = &keys[i];
 

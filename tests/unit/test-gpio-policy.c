@@ -100,6 +100,23 @@ static void test_boot_stuck_boots_normally(void **state) {
              { 61 * SEC, false, NORMAL, NORMAL, NEVER }); /* let go after all: it selects nothing */
 }
 
+/* It keeps one boot waiting, not each; and counts again once it has been seen free, whenever that is. */
+static void test_boot_stuck_is_remembered(void **state) {
+        BootButton b;
+
+        assert_int_equal(boot_button_init(&b, &boot_limits), 0);
+        (void) boot_button_begin(&b, true, START);
+        assert_int_equal(boot_button_look(&b, true, START + 60 * SEC).choice, STUCK);
+        assert_int_equal(boot_button_begin(&b, true, START + 70 * SEC).choice, NORMAL);
+        assert_int_equal(boot_button_set_limits(&b, &boot_limits), 0);
+        assert_int_equal(boot_button_begin(&b, true, START + 80 * SEC).choice, NORMAL);
+        assert_int_equal(boot_button_look(&b, false, START + 90 * SEC).choice, NORMAL);
+        assert_int_equal(boot_button_begin(&b, true, START + 100 * SEC).choice, WAIT);
+        assert_int_equal(boot_button_look(&b, true, START + 160 * SEC).choice, STUCK);
+        assert_int_equal(boot_button_begin(&b, false, START + 170 * SEC).choice, NORMAL);
+        assert_int_equal(boot_button_begin(&b, true, START + 180 * SEC).choice, WAIT);
+}
+
 static void test_boot_without_factory_reset(void **state) {
         static const BootButtonLimits limits = { 20 * MSEC, 1 * SEC, 0, 60 * SEC };
 
@@ -322,6 +339,7 @@ int main(void) {
                 cmocka_unit_test(test_boot_held_on_is_factory_reset),
                 cmocka_unit_test(test_boot_bounces),
                 cmocka_unit_test(test_boot_stuck_boots_normally),
+                cmocka_unit_test(test_boot_stuck_is_remembered),
                 cmocka_unit_test(test_boot_without_factory_reset),
                 cmocka_unit_test(test_boot_limits),
                 cmocka_unit_test(test_reset_short_press),

@@ -92,7 +92,7 @@ static void check_reset(const LifeReset *r) {
 static void check_deadline(const Life *l) {
         switch (l->state) {
         case LIFE_WAITING:
-                assert_int_equal(l->deadline_clock, LIFE_CLOCK_BOOTTIME);
+                assert_int_equal(l->deadline_clock, l->held ? LIFE_CLOCK_NONE : LIFE_CLOCK_BOOTTIME);
                 assert_string_not_equal(l->problem, "");
                 break;
         case LIFE_DEEP_SLEEP:
@@ -208,7 +208,7 @@ static void step(World *w, const LifeEvent *e) {
 
         /* What the world knows by this event. */
         if (e->type == LIFE_EVENT_EXITED ||
-            (e->type == LIFE_EVENT_SPAWN_FAILED && before.state == LIFE_POWERING_ON && !before.hello))
+            ((e->type == LIFE_EVENT_SPAWN_FAILED || e->type == LIFE_EVENT_HOLD) && before.state == LIFE_POWERING_ON && !before.hello))
                 w->process = false;
         if (e->type == LIFE_EVENT_POWER_ON && e->leftover && before.state == LIFE_OFF &&
             !before.shutting_down)
@@ -235,6 +235,9 @@ static void step(World *w, const LifeEvent *e) {
 typedef enum EventName {
         POWER_ON,
         SPAWN_FAILED,
+        HOLD,
+        RELEASE,
+        RELEASE_UNRECORDED,
         HELLO,
         RECORDED,
         STAGE_INTERNAL,
@@ -264,6 +267,9 @@ static const struct {
         EVENT(POWER_ON, POWER_ON, .cause = RESET_CAUSE_PWRON, .reason = RESET_REASON_POWER_ON,
               .detail = "first start"),
         EVENT(SPAWN_FAILED, SPAWN_FAILED, .detail = "no such file"),
+        EVENT(HOLD, HOLD, .detail = "its button is held"),
+        EVENT(RELEASE, RELEASE),
+        EVENT(RELEASE_UNRECORDED, RELEASE, .unrecorded = true),
         EVENT(HELLO, HELLO),
         EVENT(RECORDED, RECORDED),
         EVENT(STAGE_INTERNAL, STAGE, .stage = BOARD_STAGE_BOOT_INTERNAL),
@@ -336,6 +342,7 @@ static void assert_deadline_in(const World *w, LifeClock clock, uint64_t usec) {
 typedef enum Place {
         P_OFF,
         P_WAITING,
+        P_HELD,           /* something comes before the board; its record is durable */
         P_SPAWNED,        /* powering on: nothing heard yet */
         P_AT_THE_DOOR,    /* hello was said, the record is not durable */
         P_LET_IN,         /* let in, no stage yet */
@@ -359,6 +366,7 @@ static const struct {
         size_t n;
 } places[PLACE_MAX] = {
         [P_WAITING] = ROUTE(POWERED, SPAWN_FAILED),
+        [P_HELD] = ROUTE(POWERED, HOLD, RECORDED),
         [P_SPAWNED] = ROUTE(POWERED),
         [P_AT_THE_DOOR] = ROUTE(POWERED, HELLO),
         [P_LET_IN] = ROUTE(LET_IN),
@@ -422,7 +430,15 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [TIMER] = TO(POWERING_ON, "spawn", MONOTONIC, 10 * SEC),
                 [SHUTDOWN] = QUIT,
         },
+        [P_HELD] = {
+                [RELEASE] = TO(POWERING_ON, "spawn", MONOTONIC, 10 * SEC),
+                [RELEASE_UNRECORDED] = TO(POWERING_ON, "spawn", MONOTONIC, 10 * SEC),
+                [ORDER_SOFT] = NEW_HARD,
+                [ORDER_HARD] = NEW_HARD,
+                [SHUTDOWN] = QUIT,
+        },
         [P_SPAWNED] = {
+                [HOLD] = QUIETLY(WAITING),
                 [SPAWN_FAILED] = TO(WAITING, "", BOOTTIME, 1 * SEC),
                 [HELLO] = TO(POWERING_ON, "", MONOTONIC, 500 * MSEC),
                 [RECORDED] = TO(POWERING_ON, "", MONOTONIC, 10 * SEC),
@@ -1179,6 +1195,28 @@ static void test_back_off_of_strange_limits(void **state) {
         }
 }
 
+/* What is decided before the board starts, and not durable yet, keeps the door shut as its record does. */
+static void test_held_before_the_board(void **state) {
+        World w = world_at(P_HELD);
+
+        then(&w, RELEASE, LIFE_POWERING_ON, "spawn");
+        then(&w, HELLO, LIFE_POWERING_ON, "boot"); /* it was recorded meanwhile */
+
+        w = world_at(P_HELD);
+        then(&w, RELEASE_UNRECORDED, LIFE_POWERING_ON, "spawn");
+        then(&w, HELLO, LIFE_POWERING_ON, "");
+        then(&w, RECORDED, LIFE_POWERING_ON, "boot");
+        assert_string_equal(w.life.problem, "");
+
+        /* A reset while it is held is a reset; the one who holds is asked again. */
+        w = world_at(P_HELD);
+        then(&w, ORDER_HARD, LIFE_POWERING_ON, "record discard-input spawn");
+        then(&w, HOLD, LIFE_WAITING, "");
+        assert_int_equal(w.n_records, 2);
+        then(&w, RELEASE, LIFE_POWERING_ON, "spawn");
+        assert_int_equal(w.life.next.reason, RESET_REASON_RESET_PIN);
+}
+
 /* One failure is recorded once, however often the same start is tried. */
 static void test_spawn_failures_are_not_resets(void **state) {
         World w = world_at(P_SPAWNED);
@@ -1443,7 +1481,7 @@ static void test_always_a_way_out(void **state) {
                         else if (w.life.state == LIFE_DEEP_SLEEP)
                                 happen(&w, ORDER_HARD);
                         else if (w.life.state == LIFE_WAITING)
-                                happen(&w, TIMER);
+                                happen(&w, w.life.held ? RELEASE : TIMER);
                         else
                                 PLAY(&w, HELLO, RECORDED, STAGE_INTERNAL, STAGE_BOOT, STAGE_MAIN,
                                      STAGE_REPL);
@@ -1495,6 +1533,7 @@ int main(void) {
                 cmocka_unit_test(test_deep_sleep_past_the_end_of_time),
                 cmocka_unit_test(test_back_off),
                 cmocka_unit_test(test_back_off_of_strange_limits),
+                cmocka_unit_test(test_held_before_the_board),
                 cmocka_unit_test(test_spawn_failures_are_not_resets),
                 cmocka_unit_test(test_storm),
                 cmocka_unit_test(test_storm_of_crashes),

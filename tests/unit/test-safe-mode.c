@@ -18,7 +18,7 @@
 enum { NONE = SAFE_MODE_NONE, FAULT = SAFE_MODE_HARD_FAULT, WDT = SAFE_MODE_WATCHDOG,
        USER = SAFE_MODE_USER, DIP = SAFE_MODE_BROWNOUT };
 enum { NO_DOOR = SAFE_MODE_DOOR_NONE, STRIKES = SAFE_MODE_DOOR_STRIKES,
-       OPERATOR = SAFE_MODE_DOOR_OPERATOR, FLAG = SAFE_MODE_DOOR_FLAG };
+       OPERATOR = SAFE_MODE_DOOR_OPERATOR, FLAG = SAFE_MODE_DOOR_FLAG, BUTTON = SAFE_MODE_DOOR_BUTTON };
 
 static const SafeModeLimits limits = { 3, 10 * MINUTE, HOUR, 24 * HOUR };
 
@@ -26,7 +26,7 @@ static const SafeModeLimits limits = { 3, 10 * MINUTE, HOUR, 24 * HOUR };
 typedef struct Step {
         uint64_t at;
         enum { HARD, SOFT, CRASH, BITE, ORDER, RESTART, POWER, HOST_FAULT, /* resets */
-               END, LOOK, ASK_ENTER, ASK_LEAVE } what;
+               END, LOOK, ASK_ENTER, ASK_LEAVE, CHOOSE_ENTER, CHOOSE_LEAVE } what;
         int reason, door;          /* after it */
         unsigned strikes, retries; /* after it */
         bool flag;
@@ -71,6 +71,12 @@ static void tell(const SafeModeLimits *l, const SafeModeState *from, const Step 
                 case ASK_LEAVE:
                         safe_mode_ask_leave(&m);
                         break;
+                case CHOOSE_ENTER:
+                case CHOOSE_LEAVE:
+                        changed = safe_mode_choose(&m, s->what == CHOOSE_ENTER ? SAFE_MODE_DOOR_BUTTON
+                                                                               : SAFE_MODE_DOOR_NONE, now);
+                        assert_int_equal(changed, memcmp(&before, &m.state, sizeof before) != 0);
+                        break;
                 case HARD: case SOFT: case CRASH: case BITE: case ORDER: case RESTART: case POWER:
                 case HOST_FAULT:
                         r = reset_of(s);
@@ -113,6 +119,26 @@ static void test_what_is_no_strike(void **state) {
         TELL({ 0, POWER, NONE, NO_DOOR, 0, 0 }, { 1, POWER, NONE, NO_DOOR, 0, 0 },
              { 2, POWER, NONE, NO_DOOR, 0, 0 }, { 3, POWER, NONE, NO_DOOR, 0, 0 },
              { 4, POWER, NONE, NO_DOOR, 0, 0 });
+}
+
+/* The button that is held at boot, and the factory reset: after the reset was decided, before its board. */
+static void test_a_person_at_the_board_chooses(void **state) {
+        TELL({ 0, POWER, NONE, NO_DOOR, 0, 0 },
+             { 1 * SEC, CHOOSE_ENTER, USER, BUTTON, 0, 0 },
+             { 2 * SEC, SOFT, USER, BUTTON, 0, 0 },
+             { 3 * SEC, CRASH, USER, BUTTON, 0, 0 },
+             { 4 * SEC, HARD, NONE, NO_DOOR, 0, 0 });
+        /* Over the strikes' own safe mode it does not end by itself. */
+        TELL_FROM((&(SafeModeState) { .strikes = 2 }),
+                  { 0, CRASH, FAULT, STRIKES, 3, 0 },
+                  { 1 * SEC, CHOOSE_ENTER, USER, BUTTON, 3, 0 },
+                  { 2 * HOUR, LOOK, USER, BUTTON, 3, 0 });
+        TELL_FROM((&(SafeModeState) { .strikes = 2, .retries = 4 }),
+                  { 0, CRASH, FAULT, STRIKES, 3, 4 },
+                  { 1 * SEC, CHOOSE_LEAVE, NONE, NO_DOOR, 0, 0 },
+                  { 25 * HOUR, LOOK, NONE, NO_DOOR, 0, 0 });
+        TELL({ 0, POWER, USER, FLAG, 0, 0, .flag = true },
+             { 1 * SEC, CHOOSE_LEAVE, USER, FLAG, 0, 0 });
 }
 
 /* A host that goes down by what a program may have caused: a motor that pulls the supply down. */
@@ -275,6 +301,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_strikes_lead_to_safe_mode),
                 cmocka_unit_test(test_what_is_no_strike),
+                cmocka_unit_test(test_a_person_at_the_board_chooses),
                 cmocka_unit_test(test_host_faults_are_strikes),
                 cmocka_unit_test(test_an_order_forgives),
                 cmocka_unit_test(test_stable_time_forgives),

@@ -314,10 +314,12 @@ class Board:
 
     # ---- other programs ----
 
+    def ctl_command(self, *arguments):
+        return [str(mpyctl_program()), "--run-dir", str(self.run_dir), "--state-dir", str(self.state_dir), *arguments]
+
     def ctl(self, *arguments, check=True, text=None, timeout=60):
         """Runs mpyctl. check: it must succeed."""
-        done = subprocess.run([str(mpyctl_program()), "--run-dir", str(self.run_dir),
-                               "--state-dir", str(self.state_dir), *arguments],
+        done = subprocess.run(self.ctl_command(*arguments),
                               input=text, capture_output=True, text=True, timeout=scaled(timeout),
                               env=dict(os.environ))  # without what readline puts behind its back
         assert not check or done.returncode == 0, (arguments, done)

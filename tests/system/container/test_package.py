@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The package's life on Debian 12 and 13: installed, upgraded, removed, purged."""
 import packages
+import pytest
 from conftest import install
 
+item = pytest.mark.item
 USER_MAIN = "print('the owner wrote this')\n"
 
 
@@ -26,8 +28,9 @@ def test_install_leaves_a_running_board(board):
     assert [e["cause"] for e in board.history() if e["type"] == "reset"][0] == "PWRON_RESET"
 
 
-def test_upgrade_keeps_the_owners_files(board, suite, tmp_path):
-    """S69: an upgrade restarts the board and keeps files, configuration and history."""
+@item("S69")
+def test_S69_upgrade_keeps_the_owners_files(board, suite, tmp_path):
+    """An upgrade restarts the board and keeps files, configuration and history."""
     board.write("/var/lib/mpyd/flash/main.py", USER_MAIN)
     board.write("/var/lib/mpyd/flash/data.txt", "1,2,3\n")
     board.run("rm /var/lib/mpyd/flash/boot.py")
@@ -49,8 +52,9 @@ def test_upgrade_keeps_the_owners_files(board, suite, tmp_path):
     board.log_shows("the owner wrote this")
 
 
-def test_remove_keeps_state_and_purge_takes_it(board, suite):
-    """S68: remove stops the board and keeps configuration and state; purge takes both, and puts
+@item("S68")
+def test_S68_remove_keeps_state_and_purge_takes_it(board, suite):
+    """Remove stops the board and keeps configuration and state; purge takes both, and puts
     programs that the owner wrote aside."""
     board.write("/var/lib/mpyd/flash/main.py", USER_MAIN)
     board.run("apt-get remove -q -y mpyd 2>&1")
@@ -69,8 +73,9 @@ def test_remove_keeps_state_and_purge_takes_it(board, suite):
     assert board.evaluate("6*7") == "42"
 
 
-def test_purge_of_an_untouched_board_leaves_nothing(board):
-    """S68: the files that every new board has are nobody's; there is nothing to keep aside."""
+@item("S68")
+def test_S68_purge_of_an_untouched_board_leaves_nothing(board):
+    """The files that every new board has are nobody's; there is nothing to keep aside."""
     assert board.run("ls /var/lib/mpyd/flash").split() == ["boot.py", "main.py"]
     board.run("apt-get purge -q -y mpyd 2>&1")
     assert left_behind(board).strip() == ""
