@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The factory reset (SPEC 3, S65, S66). What is on the flash goes into STATE-DIR/before-factory-reset/N by
- * renaming, the default files take its place, and, where that is asked for, the former is erased then. The
+ * renaming, is erased there where that is asked for, and the default files take its place. The
  * flash's own directory stays: mounts and open shells are not lost.
  *
  * STATE-DIR/factory-reset is there from before the first change until after the last one and says how far it
@@ -30,8 +30,8 @@
 #define NAME_TRIES 100
 #define MARKER_MAX 256u
 
-typedef enum Phase { ASKED = 0, MOVING, ERASING, PHASE_MAX } Phase;
-static const char *const phases[PHASE_MAX] = { [ASKED] = "asked", [MOVING] = "moving", [ERASING] = "erasing" };
+typedef enum Phase { ASKED = 0, MOVING, FILLING, PHASE_MAX } Phase;
+static const char *const phases[PHASE_MAX] = { [ASKED] = "asked", [MOVING] = "moving", [FILLING] = "filling" };
 
 /* Whether the files are erased: what cannot be set aside (a flash of its own) where they need to be. */
 static const char *const erasures[] = { "never", "needed", "always" };
@@ -199,13 +199,35 @@ static int open_set(Reset *x) {
         return r < 0 ? r : fsync(sets) < 0 ? -errno : 0;
 }
 
-static int erase_set(Reset *x) {
+static int remove_set_of(Reset *x) {
         _cleanup_close_ int sets = open_sets(x->state_fd);
         int r = sets < 0 ? sets : remove_set(sets, x->set);
 
         if (sets >= 0)
                 (void) fsync(sets);
         return r == -ENOENT ? 0 : r;
+}
+
+static int remove_other_sets(Reset *x) {
+        _cleanup_close_ int sets = open_sets(x->state_fd);
+        unsigned low, high;
+
+        while (sets >= 0 && list_sets(sets, &low, &high) > 1 && low != x->set) {
+                int r = remove_set(sets, low);
+
+                if (r < 0)
+                        return r;
+        }
+        return sets < 0 ? sets : 0;
+}
+
+static bool has_set(const Reset *x) {
+        _cleanup_close_ int sets = open_sets(x->state_fd);
+        struct stat st;
+        char name[16];
+
+        (void) snprintf(name, sizeof name, "%u", x->set);
+        return sets >= 0 && x->set > 0 && fstatat(sets, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* One with nothing in it is of no use. */
@@ -364,10 +386,8 @@ static ActionResult prepare(Reset *x) {
 }
 
 static ActionResult move(Reset *x) {
-        _cleanup_close_ int defaults = open(x->place->defaults, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r;
+        int r = open_flash(x);
 
-        r = open_flash(x);
         if (r >= 0)
                 r = empty_flash(x);
         if (r < 0)
@@ -375,17 +395,48 @@ static ActionResult move(Reset *x) {
                                "fsck(8)", x->place->state_dir, strerrordesc_np(-r));
         if (x->set_fd >= 0)
                 (void) fsync(x->set_fd);
-        if (defaults < 0)
-                log_warning("There are no default files in %s (%s); the board is left empty.", x->place->defaults,
-                            strerrordesc_np(errno));
-        else if ((r = tree_copy(defaults, x->flash_fd, x->owner)) < 0)
-                return fail(x, "the default files of %s could not be copied (%s)", x->place->defaults,
-                            strerrordesc_np(-r));
+        r = write_marker(x, FILLING);
+        if (r < 0)
+                log_warning_errno(r, "Failed to note how far the factory reset is, going on: %m");
         return x->n_failed > 0 ? ACTION_FAILED : ACTION_OK;
 }
 
+static int copy_defaults(Reset *x) {
+        _cleanup_close_ int defaults = open(x->place->defaults, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (defaults < 0) {
+                log_warning("There are no default files in %s (%s); the board is left empty.", x->place->defaults,
+                            strerrordesc_np(errno));
+                return 0;
+        }
+        return tree_copy(defaults, x->flash_fd, x->owner);
+}
+
+/* The new files come last: on a full disk it is the old ones that make room. */
+static ActionResult fill(Reset *x) {
+        int erased = x->set > 0 && x->erase == ERASE_ALWAYS ? remove_set_of(x) : 0, r;
+
+        r = x->flash_fd < 0 ? open_flash(x) : 0;
+        if (r >= 0)
+                r = copy_defaults(x);
+        if (r == -ENOSPC && x->set > 0 && x->erase != ERASE_ALWAYS) {
+                log_warning("The disk is full; removing what earlier factory resets have set aside%s.",
+                            x->erase == ERASE_NEEDED ? ", and this one" : "");
+                if (remove_other_sets(x) >= 0 && x->erase == ERASE_NEEDED)
+                        erased = remove_set_of(x);
+                r = copy_defaults(x);
+        }
+        if (r < 0)
+                return fail(x, "the board is empty, for the default files of %s could not be copied (%s)",
+                            x->place->defaults, strerrordesc_np(-r));
+        if (erased < 0)
+                return fail(x, "the default files are in place, but " SETS "/%u could not be erased (%s)", x->set,
+                            strerrordesc_np(-erased));
+        return ACTION_OK;
+}
+
 static void say_where(Reset *x) {
-        if (x->n_moved > 0 && x->erase != ERASE_ALWAYS)
+        if (has_set(x))
                 (void) snprintf(x->why, WHY_MAX, "what was on it is in %s/" SETS "/%u%s", x->place->state_dir,
                                 x->set, x->n_erased > 0 ? ", but not all of it could be kept" : "");
         else
@@ -394,48 +445,36 @@ static void say_where(Reset *x) {
                                                                : "there was nothing else on it");
 }
 
-static ActionResult erase(Reset *x) {
-        int r = write_marker(x, ERASING);
-
-        if (r < 0)
-                log_warning_errno(r, "Failed to note how far the factory reset is, going on: %m");
-        r = erase_set(x);
-        return r < 0 ? fail(x, "the default files are in place, but " SETS "/%u could not be erased (%s)", x->set,
-                            strerrordesc_np(-r))
-                     : ACTION_OK;
-}
-
 static ActionResult run(Reset *x) {
-        ActionResult result = ACTION_OK;
+        ActionResult moved = ACTION_OK, filled = ACTION_OK;
         int r;
 
         x->owner = owner_of_flash(x);
         if (x->phase == ASKED && !is_waited_for())
                 return fail(x, "mpyd, which asked for it, is gone");
         if (x->phase == ASKED)
-                result = prepare(x);
+                moved = prepare(x);
         else if (x->phase == MOVING && x->set > 0 && (r = open_set(x)) < 0)
                 log_warning_errno(r, "Failed to open " SETS ", going on: %m");
-        if (x->phase == MOVING) {
-                result = move(x);
-                if (result == ACTION_OK)
-                        say_where(x);
-        }
-        if (x->phase != ASKED && x->set > 0 && x->erase == ERASE_ALWAYS)
-                result = erase(x) == ACTION_OK ? result : ACTION_FAILED;
-        else if (x->phase == MOVING && x->set > 0)
+        if (x->phase == MOVING)
+                moved = move(x);
+        if (x->phase == FILLING) {
+                filled = fill(x);
                 drop_empty_set(x);
+        }
+        if (moved == ACTION_OK && filled == ACTION_OK)
+                say_where(x);
 
         r = remove_marker(x);
         if (r < 0)
                 log_error_errno(r, "Failed to remove %s/" MARKER ", which asks for a factory reset: %m",
                                 x->place->state_dir);
-        return result;
+        return moved == ACTION_OK ? filled : moved;
 }
 
 static ActionResult begin(const ActionPlace *place, const json_t *request, char why[static WHY_MAX]) {
         const char *word = json_string_value(json_object_get(request, "erase"));
-        bool resume = json_is_true(json_object_get(request, "resume")), was_erasing;
+        bool resume = json_is_true(json_object_get(request, "resume")), was_filling;
         int e = find_word(erasures, ELEMENTSOF(erasures), word ?: erasures[ERASE_NEVER]), r;
         _cleanup_(reset_done) Reset x = {
                 .place = place, .flash_fd = -EBADF, .set_fd = -EBADF, .why = why, .erase = (unsigned) MAX(e, 0),
@@ -454,9 +493,9 @@ static ActionResult begin(const ActionPlace *place, const json_t *request, char 
                 return ACTION_OK; /* somebody else has done it */
         if (r >= 0)
                 parse_marker(&x, marker);
-        was_erasing = x.phase == ERASING;
+        was_filling = x.phase == FILLING;
         result = run(&x);
-        return was_erasing && !resume ? ACTION_AGAIN : result;
+        return was_filling && !resume ? ACTION_AGAIN : result;
 }
 
 ActionResult factory_reset(const ActionPlace *place, const json_t *request, char why[static WHY_MAX]) {

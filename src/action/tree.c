@@ -11,6 +11,7 @@
 
 #define DEPTH_MAX 64u /* a descriptor each */
 #define COPY_CHUNK 65536u
+#define COPY_TEMPORARY ".mpyd-copy"
 
 static bool is_dot(const char *name) {
         return streq(name, ".") || streq(name, "..");
@@ -115,6 +116,19 @@ static int copy_content(int from, int to) {
         }
 }
 
+static int rename_new(int dir_fd, const char *from, const char *to) {
+        struct stat st;
+
+        if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS) /* not on every file system */
+                return -errno;
+        if (fstatat(dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return -EEXIST;
+        return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
+}
+
+/* All of it or nothing, also when we are killed: what has the name is whole. */
 static int copy_file(int from_dir, int to_dir, const char *name, TreeOwner owner) {
         _cleanup_close_ int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         _cleanup_close_ int to = -EBADF;
@@ -122,17 +136,20 @@ static int copy_file(int from_dir, int to_dir, const char *name, TreeOwner owner
 
         if (from < 0)
                 return -errno;
-        to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        (void) unlinkat(to_dir, COPY_TEMPORARY, 0); /* of one that was killed */
+        to = openat(to_dir, COPY_TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (to < 0)
-                return errno == EEXIST ? 0 : -errno;
+                return -errno;
         r = copy_content(from, to);
         if (r >= 0)
                 r = give(to, 0664, owner);
         if (r >= 0 && fsync(to) < 0)
                 r = -errno;
-        if (r < 0) /* not half of it */
-                (void) unlinkat(to_dir, name, 0);
-        return r;
+        if (r >= 0)
+                r = rename_new(to_dir, COPY_TEMPORARY, name);
+        if (r < 0)
+                (void) unlinkat(to_dir, COPY_TEMPORARY, 0);
+        return r == -EEXIST ? 0 : r;
 }
 
 static int copy_below(int from_fd, int to_fd, TreeOwner owner, unsigned depth);
@@ -172,6 +189,7 @@ static int copy_below(int from_fd, int to_fd, TreeOwner owner, unsigned depth) {
                 if (!is_dot(e->d_name))
                         r = copy_entry(from_fd, to_fd, e->d_name, owner, depth);
         (void) closedir(d);
+        (void) unlinkat(to_fd, COPY_TEMPORARY, 0);
         return r < 0 ? r : fsync(to_fd) < 0 ? -errno : 0;
 }
 

@@ -35,6 +35,7 @@ static int parse_key_line(const ConfigKey *k, const char *value, void *target);
 static int parse_key_lines(const ConfigKey *k, const char *value, void *target);
 static int parse_key_safe_state(const ConfigKey *k, const char *value, void *target);
 static int parse_key_defaults(const ConfigKey *k, const char *value, void *target);
+static int parse_key_bias(const ConfigKey *k, const char *value, void *target);
 
 #define FIELD(name) offsetof(Config, name)
 
@@ -86,6 +87,12 @@ static const ConfigKey keys[] = {
         { "reset", "button-active", "low",
           "Its level when it is pressed: low (it pulls to ground) or high.",
           parse_key_level_of_line, FIELD(reset.button_active), 0, 0 },
+        { "reset", "button-bias", "auto",
+          "What holds it at rest: up, down; none: a resistor of its own; auto: the right one.",
+          parse_key_bias, FIELD(reset.button_bias), 0, 0 },
+        { "reset", "button-debounce", "20ms",
+          "A change counts when it has lasted so long.",
+          parse_key_time, FIELD(reset.button_debounce_usec), 0, 400 * MSEC },
         { "reset", "button-press", "hard",
           "What a short press does: a hard or a soft reset.",
           parse_key_reset_kind, FIELD(reset.button_press), 0, 0 },
@@ -125,6 +132,12 @@ static const ConfigKey keys[] = {
         { "safe-mode", "button-active", "low",
           "Its level when it is pressed: low (it pulls to ground) or high.",
           parse_key_level_of_line, FIELD(safe_mode.button_active), 0, 0 },
+        { "safe-mode", "button-bias", "auto",
+          "What holds it at rest: up, down; none: a resistor of its own; auto: the right one.",
+          parse_key_bias, FIELD(safe_mode.button_bias), 0, 0 },
+        { "safe-mode", "button-debounce", "20ms",
+          "Free counts as let go when it has lasted so long.",
+          parse_key_time, FIELD(safe_mode.button_debounce_usec), 0, 400 * MSEC },
         { "safe-mode", "button-enabled", "yes",
           "no: it has no effect, for a board that strangers can touch. yes or no.",
           parse_key_boolean, FIELD(safe_mode.button_enabled), 0, 0 },
@@ -379,6 +392,20 @@ static int parse_key_level_of_line(const ConfigKey *k, const char *value, void *
         return 0;
 }
 
+static int parse_key_bias(const ConfigKey *k, const char *value, void *target) {
+        static const char *const words[] = {
+                [CONFIG_BIAS_AUTO] = "auto", [CONFIG_BIAS_UP] = "up",
+                [CONFIG_BIAS_DOWN] = "down", [CONFIG_BIAS_NONE] = "none",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(value, words[i])) {
+                        *(int *) target = (int) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
 static int parse_key_reset_kind(const ConfigKey *k, const char *value, void *target) {
         if (!streq(value, "hard") && !streq(value, "soft"))
                 return -EINVAL;
@@ -440,6 +467,8 @@ static const char *form_of(const ConfigKey *k) {
                 return "not the name of a line; write one such as GPIO17, or none";
         if (k->parse == parse_key_level_of_line)
                 return "not a level; write low or high";
+        if (k->parse == parse_key_bias)
+                return "not what holds a line at rest; write auto, up, down or none";
         if (k->parse == parse_key_reset_kind)
                 return "not a kind of reset; write hard or soft";
         if (k->parse == parse_key_lines)

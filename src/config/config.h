@@ -9,6 +9,14 @@
 
 #include "util/macros.h"
 
+/* What holds a button's line at rest. */
+typedef enum ConfigBias {
+        CONFIG_BIAS_AUTO = 0, /* the machine's own resistor, away from the pressed level */
+        CONFIG_BIAS_UP,
+        CONFIG_BIAS_DOWN,
+        CONFIG_BIAS_NONE,     /* there is one outside */
+} ConfigBias;
+
 typedef struct Config {
         struct {
                 uint64_t heap;              /* bytes; 1M; 32K..heap_max */
@@ -30,6 +38,8 @@ typedef struct Config {
                 uint64_t backoff_max_usec;  /* 60s */
                 char *button;               /* a line, or "none"; "none" */
                 int button_active;          /* the level of a pressed one; low */
+                int button_bias;            /* ConfigBias; auto */
+                uint64_t button_debounce_usec; /* 20ms */
                 int button_press;           /* ResetKind of a short press; hard */
                 uint64_t button_long_usec;  /* held so long it means safe mode; 3s */
         } reset;
@@ -48,6 +58,8 @@ typedef struct Config {
                 uint64_t retry_max_usec;    /* 24h */
                 char *button;               /* held at boot: a line, or "none"; "none" */
                 int button_active;          /* the level of a pressed one; low */
+                int button_bias;            /* ConfigBias; auto */
+                uint64_t button_debounce_usec; /* 20ms */
                 bool button_enabled;        /* yes */
                 uint64_t hold_usec;         /* held so long at boot it means safe mode; 1s */
                 uint64_t factory_hold_usec; /* and so long a factory reset, 0: off; 10s */

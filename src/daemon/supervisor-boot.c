@@ -9,12 +9,11 @@
 #include "daemon/supervisor-private.h"
 #include "util/log.h"
 
-#define DEBOUNCE_USEC (20 * USEC_PER_MSEC)
 #define STUCK_USEC (30 * USEC_PER_SEC) /* on top of the longest hold: that is no finger */
 
 static BootButtonLimits limits_from(const Config *c) {
         return (BootButtonLimits) {
-                .debounce_usec = DEBOUNCE_USEC,
+                .debounce_usec = c->safe_mode.button_debounce_usec,
                 .hold_usec = c->safe_mode.hold_usec,
                 .factory_hold_usec = c->safe_mode.factory_hold_usec,
                 .stuck_usec = MAX(c->safe_mode.hold_usec, c->safe_mode.factory_hold_usec) + STUCK_USEC,
@@ -107,6 +106,7 @@ static void take_button(Supervisor *s) {
         if (s->boot.button || !s->config.safe_mode.button_enabled)
                 return;
         s->boot.button = supervisor_panel_button(s, "[safe-mode] button", s->config.safe_mode.button,
+                                                 s->config.safe_mode.button_bias,
                                                  s->config.safe_mode.button_active, on_button,
                                                  &s->boot.problem);
 }

@@ -9,7 +9,6 @@
 #include "daemon/supervisor-private.h"
 #include "util/log.h"
 
-#define DEBOUNCE_USEC (20 * USEC_PER_MSEC)
 #define DOUBLE_USEC USEC_PER_SEC /* a second press so soon after the boot that the first one caused */
 
 static bool is_named(const char *line) {
@@ -52,11 +51,25 @@ static GpioRequest *take(Supervisor *s, const char *key, const char *line, char 
         return q;
 }
 
-GpioRequest *supervisor_panel_button(Supervisor *s, const char *key, const char *line, int active, GpioOnEdge cb,
-                                     char **problem) {
+static GpioPull pull_of(int bias, int active) {
+        switch ((ConfigBias) bias) {
+        case CONFIG_BIAS_UP:
+                return GPIO_PULL_UP;
+        case CONFIG_BIAS_DOWN:
+                return GPIO_PULL_DOWN;
+        case CONFIG_BIAS_NONE:
+                return GPIO_PULL_NONE;
+        case CONFIG_BIAS_AUTO:
+                break;
+        }
+        return active ? GPIO_PULL_DOWN : GPIO_PULL_UP;
+}
+
+GpioRequest *supervisor_panel_button(Supervisor *s, const char *key, const char *line, int bias, int active,
+                                     GpioOnEdge cb, char **problem) {
         const GpioSettings settings = {
                 .direction = GPIO_DIRECTION_INPUT,
-                .pull = active ? GPIO_PULL_DOWN : GPIO_PULL_UP,
+                .pull = pull_of(bias, active),
                 .edges = GPIO_EDGE_RISING | GPIO_EDGE_FALLING,
         };
         GpioRequest *q;
@@ -134,14 +147,15 @@ static int on_button_timer(sd_event_source *source, uint64_t usec, void *userdat
 
 /* At the start; and at a hard reset, for one that was not there or has gone: a chip on USB. */
 static void take_button(Supervisor *s) {
-        const ResetButtonLimits limits = { DEBOUNCE_USEC, s->config.reset.button_long_usec, DOUBLE_USEC };
+        const ResetButtonLimits limits = { s->config.reset.button_debounce_usec, s->config.reset.button_long_usec, DOUBLE_USEC };
         int level = s->button ? gpio_request_get(s->button) : -ENODEV;
 
         if (level >= 0)
                 return;
         s->button = gpio_request_free(s->button);
         s->button = supervisor_panel_button(s, "[reset] button", s->config.reset.button,
-                                            s->config.reset.button_active, on_button, &s->button_problem);
+                                            s->config.reset.button_bias, s->config.reset.button_active,
+                                            on_button, &s->button_problem);
         level = s->button ? gpio_request_get(s->button) : -ENODEV;
         if (level >= 0) /* Limits are in order: the configuration sees to it. */
                 (void) !reset_button_init(&s->reset_button, &limits, button_pressed(s, level),

@@ -69,10 +69,10 @@ bool supervisor_factory_reset_begin(Supervisor *s); /* true: one was wanted and 
 int supervisor_factory_reset_ask(Supervisor *s, bool wipe, bool keep_config, const char *who) _must_check_;
 
 /* Reset button and status LED: supervisor-panel.c. */
-/* A button's line, watched; NULL when there is none or it cannot be had: *problem (NULL: it was well before) says
+/* A button's line, watched; bias: ConfigBias. NULL when there is none or it cannot be had: *problem (NULL: it was well before) says
  * why and is told when it begins. key: where it is configured. */
-GpioRequest *supervisor_panel_button(Supervisor *s, const char *key, const char *line, int active, GpioOnEdge cb,
-                                     char **problem);
+GpioRequest *supervisor_panel_button(Supervisor *s, const char *key, const char *line, int bias, int active,
+                                     GpioOnEdge cb, char **problem);
 int supervisor_panel_new(Supervisor *s) _must_check_;
 void supervisor_panel_done(Supervisor *s);
 void supervisor_panel_boot(Supervisor *s, ResetKind kind); /* a reset is decided */

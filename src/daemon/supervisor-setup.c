@@ -68,10 +68,13 @@ static void tell_pending(const Config *old, const Config *fresh, ReloadNote note
                 const char *line;
         } lines[] = {
                 { !streq(fresh->safe_mode.button, old->safe_mode.button) ||
-                          fresh->safe_mode.button_active != old->safe_mode.button_active,
+                          fresh->safe_mode.button_active != old->safe_mode.button_active ||
+                          fresh->safe_mode.button_bias != old->safe_mode.button_bias,
                   "[safe-mode] button takes effect when mpyd restarts." },
                 { !streq(fresh->reset.button, old->reset.button) || !streq(fresh->led.line, old->led.line) ||
                           fresh->reset.button_active != old->reset.button_active ||
+                          fresh->reset.button_bias != old->reset.button_bias ||
+                          fresh->reset.button_debounce_usec != old->reset.button_debounce_usec ||
                           fresh->reset.button_long_usec != old->reset.button_long_usec,
                   "[reset] button and [led] take effect when mpyd restarts." },
                 { fresh->gpio.source != old->gpio.source, "[gpio] chip takes effect when mpyd restarts." },

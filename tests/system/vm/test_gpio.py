@@ -179,3 +179,111 @@ def test_hard_reset_stop_and_a_chip_that_goes(header):
     machine.run("mpyctl reset")
     assert header.value(27) == 1
     assert machine.status()["crashes"] == 0
+
+
+# ---- the button that is held at boot ----
+
+BUTTONS = """set -e
+mkdir -p /etc/mpyd/mpyd.conf.d
+cat >/etc/mpyd/mpyd.conf.d/buttons.conf <<'EOF'
+[safe-mode]
+button = GPIO22
+button-bias = none
+factory-hold = {factory_hold}
+[led]
+line = GPIO27
+EOF
+systemctl restart mpyd
+"""
+OWN = "import time\nprint('own')\nwhile True: time.sleep(1)\n"
+# The chip is there before mpyd at each boot, with the button pressed: somebody holds it while the power comes on.
+AT_POWER_ON = """[Unit]
+DefaultDependencies=no
+After=local-fs.target systemd-udevd.service sys-kernel-config.mount
+Wants=sys-kernel-config.mount
+Before=mpyd.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /root/chip.sh
+[Install]
+WantedBy=mpyd.service
+"""
+
+
+def held(header):
+    """A hard reset with a finger on the button."""
+    header.pull(22, "down")
+    header.machine.run("mpyctl reset --no-wait")
+    header.machine.until("mpyctl --json status", lambda out: "safe-mode button is held" in json.loads(out)["problem"])
+
+
+def comes_to(header, state):
+    header.machine.until("mpyctl --json status", lambda out: json.loads(out)["state"] == state, 60)
+    return header.machine.status()
+
+
+def test_button_held_at_a_reset(header):
+    machine = header.machine
+    header.pull(22, "up")
+    machine.write("/var/lib/mpyd/flash/main.py", OWN)
+    machine.run(BUTTONS.format(factory_hold="6s"))
+    assert comes_to(header, "running")["warnings"] == []
+
+    held(header)  # let go in time
+    header.pull(22, "up")
+    assert comes_to(header, "running")["safe_mode"] == ""
+
+    held(header)  # a contact that bounces when it closes and when it opens
+    bounce = f"for i in 1 2 3 4 5; do echo pull-up >{header.sim}/sim_gpio22/pull; " \
+             f"echo pull-down >{header.sim}/sim_gpio22/pull; done"
+    machine.run(f"{bounce}; sleep 1.5; {bounce}")
+    header.pull(22, "up")
+    assert comes_to(header, "idle")["safe_mode"] == "USER"
+
+    held(header)  # held on, and the LED says what that means
+    machine.run(f"sleep 7; timeout 3 python3 /root/watch.py {header.sim}/sim_gpio27/value 2 >/root/led.txt")
+    assert machine.run("cat /root/led.txt").split()[1].count("1") >= 3  # two blinks a second
+    header.pull(22, "up")
+    status = comes_to(header, "idle")
+    assert status["factory_reset"].startswith("done") and status["safe_mode"] == ""
+    assert machine.run("cat /var/lib/mpyd/before-factory-reset/1/main.py") == OWN
+    assert "replace main.py" in machine.run("cat /var/lib/mpyd/flash/main.py")
+
+    held(header)  # its chip goes: what is not there is not held
+    machine.run("echo 0 >/sys/kernel/config/gpio-sim/board/live")
+    comes_to(header, "idle")
+    machine.run("mpyctl reset")
+    assert any("GPIO22: this machine has no such line" in line for line in machine.status()["warnings"])
+    machine.run("echo 1 >/sys/kernel/config/gpio-sim/board/live && udevadm settle")
+    header.sim = machine.run("d=/sys/kernel/config/gpio-sim/board; "
+                             "echo /sys/devices/platform/$(cat $d/dev_name)/$(cat $d/bank/chip_name)").strip()
+    header.pull(22, "up")
+    machine.run("mpyctl reset")
+    assert machine.status()["warnings"] == []
+    held(header)
+    header.pull(22, "up")
+    comes_to(header, "idle")
+
+
+def test_button_held_while_the_power_comes_on(header):
+    machine = header.machine
+    header.pull(22, "up")
+    machine.write("/var/lib/mpyd/flash/main.py", OWN)
+    machine.run(BUTTONS.format(factory_hold="2min"))
+    comes_to(header, "running")
+    machine.write("/root/chip.sh", CHIP + "echo pull-down >/sys/devices/platform/$(cat $d/dev_name)/"
+                                          "$(cat $d/bank/chip_name)/sim_gpio22/pull\n")
+    machine.write("/etc/systemd/system/chip.service", AT_POWER_ON)
+    machine.run("systemctl enable chip.service && sync")
+    machine.cut_power()
+    machine.boot(420)
+    header.sim = machine.run("d=/sys/kernel/config/gpio-sim/board; "
+                             "echo /sys/devices/platform/$(cat $d/dev_name)/$(cat $d/bank/chip_name)").strip()
+    assert machine.status()["problem"] == "its safe-mode button is held"
+    assert machine.unit("ActiveState")["ActiveState"] == "active"  # the service is up, its board waits
+    machine.run("sleep 1")
+    header.pull(22, "up")
+    assert comes_to(header, "idle")["safe_mode"] == "USER"
+    assert [e["cause"] for e in machine.history() if e["type"] == "reset"][-1] == "PWRON_RESET"
+    machine.run("mpyctl reset")
+    assert comes_to(header, "running")["safe_mode"] == ""
