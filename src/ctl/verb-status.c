@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* mpyctl status: all that matters on one screen, made to be pasted into a bug report. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "ctl/bus.h"
+#include "ctl/doctor.h"
 #include "ctl/history-source.h"
 #include "ctl/style.h"
 #include "ctl/text.h"
@@ -280,6 +282,21 @@ static void print_warnings(const json_t *p) {
         (void) print_lines(p, "warnings", "Warning");
 }
 
+/* The last link of the chain, as the kernel and PID 1 tell it; nothing where there is none. */
+static void print_hardware_watchdog(void) {
+        _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        DoctorFacts f = {};
+        DoctorFinding d;
+
+        doctor_read_watchdogs(root_fd, &f.host);
+        if (f.host.n_watchdogs == 0)
+                return;
+        d = doctor_examine_one(&f, "hardware-watchdog");
+        print_field("Host", d.verdict == DOCTOR_FINE ? STYLE_NONE : STYLE_YELLOW, d.text);
+        if (*d.remedy)
+                print_next_step("mpyctl doctor has the command that arms it");
+}
+
 static void print_totals(const HistoryTotals *t) {
         char line[512];
 
@@ -312,6 +329,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         (void) snprintf(line, sizeof(line), "pid %" PRIu64 ", state in %s", property_u64(p, "pid"),
                         property_string(p, "state_dir"));
         print_field("Daemon", STYLE_NONE, line);
+        print_hardware_watchdog();
         print_warnings(p);
         if (*traceback)
                 print_block("Last error", traceback);

@@ -155,6 +155,38 @@ bool host_facts_watchdog_armed(int root_fd) {
         return armed;
 }
 
+typedef struct Watchdogs {
+        HostWatchdog *list;
+        size_t n;
+} Watchdogs;
+
+static bool add_watchdog(int root_fd, const char *path, const char *name, void *userdata) {
+        Watchdogs *all = userdata;
+        HostWatchdog *w = &all->list[all->n];
+        char file[HOST_PATH_MAX + 16];
+        uint32_t v;
+
+        *w = (HostWatchdog) {};
+        (void) snprintf(w->name, sizeof w->name, "%.23s", name);
+        (void) snprintf(file, sizeof file, "%s/identity", path);
+        if (!read_line(root_fd, file, w->identity, sizeof w->identity))
+                (void) snprintf(w->identity, sizeof w->identity, "%.23s", name);
+        (void) snprintf(file, sizeof file, "%s/timeout", path);
+        if (read_number(root_fd, file, 10, &v))
+                w->timeout_sec = v;
+        (void) snprintf(file, sizeof file, "%s/nowayout", path);
+        w->nowayout = read_number(root_fd, file, 10, &v) && v != 0;
+        (void) is_armed(root_fd, path, name, &w->active);
+        return ++all->n == HOST_WATCHDOGS_MAX;
+}
+
+size_t host_facts_watchdogs(int root_fd, HostWatchdog ret[static HOST_WATCHDOGS_MAX]) {
+        Watchdogs all = { .list = ret };
+
+        each_entry(root_fd, "sys/class/watchdog", add_watchdog, &all);
+        return all.n;
+}
+
 typedef struct PowerFiles {
         int *fds;
         size_t n;

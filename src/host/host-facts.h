@@ -46,6 +46,17 @@ bool host_facts_under_voltage(int root_fd, char ret_path[HOST_PATH_MAX]);
 #define HOST_POWER_FILES_MAX 4u
 size_t host_facts_open_power(int root_fd, int ret_fds[static HOST_POWER_FILES_MAX]);
 
+/* A hardware watchdog as the kernel shows it (Documentation/ABI/testing/sysfs-class-watchdog). */
+typedef struct HostWatchdog {
+        char name[24];     /* watchdog0 */
+        char identity[48]; /* "Broadcom BCM2835 Watchdog timer" */
+        bool active;       /* it runs */
+        uint32_t timeout_sec;
+        bool nowayout;     /* it cannot be stopped */
+} HostWatchdog;
+#define HOST_WATCHDOGS_MAX 4u
+size_t host_facts_watchdogs(int root_fd, HostWatchdog ret[static HOST_WATCHDOGS_MAX]);
+
 /* Whether a hardware watchdog runs. */
 bool host_facts_watchdog_armed(int root_fd);
 
