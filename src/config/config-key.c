@@ -36,6 +36,7 @@ static int parse_key_lines(const ConfigKey *k, const char *value, void *target);
 static int parse_key_safe_state(const ConfigKey *k, const char *value, void *target);
 static int parse_key_defaults(const ConfigKey *k, const char *value, void *target);
 static int parse_key_bias(const ConfigKey *k, const char *value, void *target);
+static int parse_key_led(const ConfigKey *k, const char *value, void *target);
 
 #define FIELD(name) offsetof(Config, name)
 
@@ -174,8 +175,8 @@ static const ConfigKey keys[] = {
           parse_key_gpio_source, FIELD(gpio.source), 0, 0 },
 
         { "led", "line", "none",
-          "GPIO line of a status LED, such as GPIO27; or none. A script that asks for it gets it.",
-          parse_key_line, FIELD(led.line), 0, 0 },
+          "Status LED: GPIO27; three for red, green, blue; /sys/class/leds/ACT; or none.",
+          parse_key_led, FIELD(led.line), 0, 0 },
         { "led", "active", "high",
           "The level that lights it: high or low.",
           parse_key_level_of_line, FIELD(led.active), 0, 0 },
@@ -413,6 +414,30 @@ static int parse_key_reset_kind(const ConfigKey *k, const char *value, void *tar
         return 0;
 }
 
+/* One line, three, or a LED of the kernel's by its path. */
+static int parse_key_led(const ConfigKey *k, const char *value, void *target) {
+        static const char sysfs[] = "/sys/class/leds/";
+        size_t n_lines = 0;
+
+        if (*value == '/') {
+                const char *name = value + sizeof sysfs - 1;
+
+                if (strncmp(value, sysfs, sizeof sysfs - 1) != 0 || *name == '.' ||
+                    !is_line_name(name, strlen(name), "_-.:+#"))
+                        return -EINVAL;
+                return free_and_strdup(target, value);
+        }
+        for (const char *p = value; *p; p += strspn(p, " ")) {
+                size_t n = strcspn(p, " ");
+
+                if (!is_line_name(p, n, "_-.:+/#"))
+                        return -EINVAL;
+                n_lines++;
+                p += n;
+        }
+        return n_lines == 1 || n_lines == 3 ? free_and_strdup(target, value) : -EINVAL;
+}
+
 static int parse_key_lines(const ConfigKey *k, const char *value, void *target) {
         for (const char *p = value; *p; p += strspn(p, " ")) {
                 size_t n = strcspn(p, " ");
@@ -463,6 +488,8 @@ static const char *form_of(const ConfigKey *k) {
                 return "empty; write a command for /bin/sh, or none";
         if (k->parse == parse_key_url)
                 return "not a URL; write one that begins with http:// or https://, or none";
+        if (k->parse == parse_key_led)
+                return "not a LED; write a line such as GPIO27, three of them, /sys/class/leds/NAME, or none";
         if (k->parse == parse_key_line)
                 return "not the name of a line; write one such as GPIO17, or none";
         if (k->parse == parse_key_level_of_line)

@@ -44,7 +44,7 @@ const Verb verb_restart = {
                 "after the reset button. The REPL's terminal and RTC memory survive.\n\n"
                 "Options:\n"
                 "  --keep-pins  hand over, as an upgrade of the package does: to the program it is\n"
-                "               a soft reset\n\n"
+                "               a soft reset, and GPIO lines keep their levels\n\n"
                 "Examples:\n"
                 "  sudo mpyctl restart --keep-pins\n\n"
                 "Exit codes:\n"

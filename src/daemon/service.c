@@ -15,7 +15,7 @@
 #include "util/log.h"
 #include "util/parse.h"
 
-#define STORED_MAX 64u /* more than the unit's FileDescriptorStoreMax= */
+#define STORED_MAX 160u /* more than the unit's FileDescriptorStoreMax= */
 
 typedef struct Stored {
         char *name;
@@ -117,7 +117,7 @@ int service_claim(Service *s, const char *name) {
         return -ENOENT;
 }
 
-static void forget(Service *s, const char *name) {
+void service_forget(Service *s, const char *name) {
         char text[300];
         int r;
 
@@ -133,7 +133,7 @@ void service_store(Service *s, const char *name, int fd) {
 
         if (!service_managed(s))
                 return;
-        forget(s, name);
+        service_forget(s, name);
         /* FDPOLL=0: the master of a pty without a client reports a hang-up, and that is no reason to
          * drop it (systemd 246). */
         (void) snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
@@ -157,7 +157,7 @@ void service_forget_rest(Service *s) {
                 log_notice("The service manager kept a descriptor %s that is of no use; closing it.",
                            s->stored[i].name);
                 if (!is_claimed(s, s->stored[i].name)) /* the manager forgets by name */
-                        forget(s, s->stored[i].name);
+                        service_forget(s, s->stored[i].name);
                 s->stored[i].fd = safe_close(s->stored[i].fd);
         }
 }

@@ -34,6 +34,9 @@ int service_claim(Service *s, const char *name) _must_check_;
  * restart and crash, dropped at a stop. What was stored under name before is forgotten. */
 void service_store(Service *s, const char *name, int fd);
 
+/* What was stored under name is kept no longer; a descriptor of it that was claimed stays. */
+void service_forget(Service *s, const char *name);
+
 /* Closes what nobody has claimed, here and at the manager. */
 void service_forget_rest(Service *s);
 

@@ -34,20 +34,29 @@ static void no_problem(char **problem) {
         *problem = NULL;
 }
 
-/* NULL when it cannot be had: told, once, and the board runs without. */
-static GpioRequest *take(Supervisor *s, const char *key, const char *line, char **problem) {
-        char holder[GPIO_NAME_MAX];
-        GpioRequest *q = NULL;
-        int r = gpio_request(s->gpio, line, GPIO_CONSUMER, &q, holder);
-
+/* What cannot be had is told, once, and the board runs without. */
+static void tell_taken(Supervisor *s, const char *key, const char *line, int r, const char *holder, char **problem) {
         if (r >= 0)
                 no_problem(problem);
+        else if (r == -ENOENT && status_led_is_sysfs(line))
+                tell_problem(s, problem, "%s = %s: this machine has no such LED, going on without; ls "
+                                         STATUS_LED_SYSFS " lists them", key, line);
         else if (r == -ENOENT)
                 tell_problem(s, problem, "%s = %s: this machine has no such line, going on without; mpyctl pin lists "
                                          "them", key, line);
+        else if (r == -EROFS)
+                tell_problem(s, problem, "%s = %s: mpyd.service may not write there, going on without; systemctl edit "
+                                         "mpyd, and add ReadWritePaths=%s to [Service]", key, line, line);
         else
                 tell_problem(s, problem, "%s = %s: the line cannot be had%s%s, going on without: %s", key, line,
                              *holder ? ", it is used by " : "", holder, strerrordesc_np(-r));
+}
+
+static GpioRequest *take(Supervisor *s, const char *key, const char *line, char **problem) {
+        char holder[GPIO_NAME_MAX];
+        GpioRequest *q = NULL;
+
+        tell_taken(s, key, line, gpio_request(s->gpio, line, GPIO_CONSUMER, &q, holder), holder, problem);
         return q;
 }
 
@@ -215,16 +224,12 @@ static LedState led_state(const Supervisor *s) {
 static void show(Supervisor *s) {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
         LedLook look = led_pattern_at(s->led_state, s->led_begin_usec, now);
-        GpioSettings settings = {
-                .direction = GPIO_DIRECTION_OUTPUT,
-                .value = (look.colours != 0) == (s->config.led.active != 0),
-        };
 
         if (!s->led)
                 return;
-        if (s->led_colours != (int) look.colours && gpio_request_configure(s->led, &settings) < 0) {
-                log_debug("The status LED's line does not answer any more.");
-                s->led = gpio_request_free(s->led);
+        if (s->led_colours != (int) look.colours && status_led_set(s->led, look.colours) < 0) {
+                log_debug("The status LED does not answer any more.");
+                s->led = status_led_free(s->led);
                 return;
         }
         s->led_colours = (int) look.colours;
@@ -253,17 +258,26 @@ void supervisor_panel_follow(Supervisor *s) {
 }
 
 static void take_led(Supervisor *s) {
+        const StatusLedOptions options = {
+                .where = s->config.led.line,
+                .active_high = s->config.led.active,
+                .consumer = GPIO_CONSUMER,
+                .root_fd = s->host_root_fd,
+        };
+        char holder[GPIO_NAME_MAX];
+
         if (s->led || !s->led_timer)
                 return;
-        s->led = take(s, "[led] line", s->config.led.line, &s->led_problem);
+        tell_taken(s, "[led] line", options.where, status_led_new(&s->led, s->gpio, &options, holder), holder,
+                   &s->led_problem);
         s->led_colours = -1;
         s->led_state = LED_STATE_INVALID;
 }
 
 void supervisor_panel_give_led(Supervisor *s, const char *name) {
-        if (!s->led || !streq(name, s->config.led.line))
+        if (!s->led || !status_led_has_line(s->led, name))
                 return;
-        s->led = gpio_request_free(s->led);
+        s->led = status_led_free(s->led);
         supervisor_set_timer(s->led_timer, UINT64_MAX);
 }
 
@@ -302,9 +316,7 @@ int supervisor_panel_new(Supervisor *s) {
 }
 
 void supervisor_panel_done(Supervisor *s) {
-        if (s->led)
-                (void) !gpio_request_configure(s->led, &(GpioSettings) { .direction = GPIO_DIRECTION_INPUT });
-        s->led = gpio_request_free(s->led);
+        s->led = status_led_free(s->led);
         s->button = gpio_request_free(s->button);
         s->led_timer = sd_event_source_disable_unref(s->led_timer);
         s->button_timer = sd_event_source_disable_unref(s->button_timer);

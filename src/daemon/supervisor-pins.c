@@ -3,7 +3,7 @@
  * supervisor, so that its level outlives the board's process. A soft reset hands it on as it is, with no
  * edge detected and none left to be read; a hard reset, and everything else that ends a life, sets it to
  * what is safe first and lets go of it. Kernels may leave a released output driven: a relay must not stay
- * on. */
+ * on. At a hand-over (an upgrade) systemd keeps the descriptors, and with them the levels, for the next run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -49,9 +49,21 @@ static struct HeldPin *find(Supervisor *s, const char *name) {
         return NULL;
 }
 
+static struct HeldPin *add(Supervisor *s, GpioRequest *q, const char *name) {
+        struct HeldPin *bigger = reallocarray(s->pins, s->n_pins + 1, sizeof *bigger), *p;
+
+        if (!bigger)
+                return NULL;
+        s->pins = bigger;
+        p = &s->pins[s->n_pins++];
+        *p = (struct HeldPin) { .request = q };
+        (void) snprintf(p->name, sizeof p->name, "%s", name);
+        return p;
+}
+
 /* Also for one that has a safe level, which is held while no board wants it. */
 static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char holder[static GPIO_NAME_MAX]) {
-        struct HeldPin *bigger, *p = find(s, name);
+        struct HeldPin *p = find(s, name);
         GpioRequest *q;
         int r;
 
@@ -62,17 +74,15 @@ static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char hold
         }
         if (s->n_pins >= PINS_MAX)
                 return -EMFILE;
-        bigger = reallocarray(s->pins, s->n_pins + 1, sizeof *bigger);
-        if (!bigger)
-                return -ENOMEM;
-        s->pins = bigger;
         supervisor_panel_give_led(s, name);
         r = gpio_request(s->gpio, name, GPIO_CONSUMER, &q, holder);
         if (r < 0)
                 return r;
-        p = &s->pins[s->n_pins++];
-        *p = (struct HeldPin) { .request = q };
-        (void) snprintf(p->name, sizeof p->name, "%s", name);
+        p = add(s, q, name);
+        if (!p) {
+                gpio_request_free(q);
+                return -ENOMEM;
+        }
         note_held(s);
         *ret = p;
         return 0;
@@ -167,8 +177,15 @@ static void drive_safe_levels(Supervisor *s) {
         }
 }
 
+/* At a hand-over the next run's board sees a soft reset, and the lines are its. */
+static ResetKind kind_for_pins(const Supervisor *s, ResetKind kind) {
+        return s->hands_over && s->life.shutting_down ? RESET_KIND_SOFT : kind;
+}
+
 void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
         size_t before = s->n_pins;
+
+        kind = kind_for_pins(s, kind);
 
         for (size_t i = s->n_pins; i-- > 0;) {
                 struct HeldPin *p = &s->pins[i];
@@ -217,23 +234,70 @@ int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineI
 
 /* ---- life ---- */
 
+/* By their order in the mark: a name may have a colon in it, which systemd's must not. */
+static const char *stored_name(size_t i, char buf[static 16]) {
+        (void) snprintf(buf, 16, "pin%u", (unsigned) i);
+        return buf;
+}
+
+/* True when the run before has handed the line over and it is ours now, as it was. */
+static bool adopt(Supervisor *s, const char *name, size_t i) {
+        char stored[16];
+        int fd = service_claim(s->service, stored_name(i, stored)), r;
+        GpioRequest *q;
+
+        if (fd < 0)
+                return false;
+        service_forget(s->service, stored); /* or it would be requested for ever */
+        if (s->why.cause != RESET_CAUSE_SOFT) { /* a board that begins anew finds no lines driven */
+                safe_close(fd);
+                return false;
+        }
+        r = gpio_adopt(s->gpio, name, GPIO_CONSUMER, fd, &q);
+        if (r < 0) {
+                log_warning_errno(r, "Line %s was handed over and cannot be kept as it is: %m", name);
+                return false;
+        }
+        if (add(s, q, name))
+                return true;
+        gpio_request_free(q);
+        return false;
+}
+
+/* The service manager keeps them for the next run: not an instant passes in which nobody holds the line. */
+static bool hand_over(Supervisor *s, const struct HeldPin *p, size_t i) {
+        _cleanup_close_ int fd = gpio_request_open(p->request);
+        char stored[16];
+
+        if (fd < 0)
+                return false;
+        service_store(s->service, stored_name(i, stored), fd);
+        return true;
+}
+
 /* A run that crashed could set nothing to what is safe, and kernels may leave released outputs driven. */
 static void clean_up_after_crash(Supervisor *s) {
         _cleanup_free_ char *text = NULL;
         char *rest, holder[GPIO_NAME_MAX];
+        size_t i = 0;
 
         if (read_file(s->run_dir_fd, MARK, MARK_MAX, &text, NULL) < 0)
                 return;
         for (char *name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
                 struct HeldPin p = {};
 
+                if (adopt(s, name, i++))
+                        continue;
                 if (strlen(name) >= sizeof p.name || gpio_request(s->gpio, name, GPIO_CONSUMER, &p.request, holder) < 0)
                         continue; /* its chip, or who has taken it since, knows better */
                 (void) snprintf(p.name, sizeof p.name, "%s", name);
                 make_safe(s, &p, pin_safe_level(s->config.pins.safe_state, name));
                 gpio_request_free(p.request);
         }
-        (void) unlinkat(s->run_dir_fd, MARK, 0);
+        if (s->n_pins == 0)
+                (void) unlinkat(s->run_dir_fd, MARK, 0);
+        else
+                note_held(s);
 }
 
 int supervisor_pins_new(Supervisor *s) {
@@ -251,11 +315,16 @@ int supervisor_pins_new(Supervisor *s) {
 }
 
 void supervisor_pins_done(Supervisor *s) {
+        bool hands_over = s->hands_over && service_managed(s->service);
+
+        if (hands_over && s->n_pins > 0)
+                note_held(s); /* in this order they are stored */
         for (size_t i = s->n_pins; i-- > 0;) {
-                make_safe(s, &s->pins[i], pin_safe_level(s->config.pins.safe_state, s->pins[i].name));
+                if (!hands_over || !hand_over(s, &s->pins[i], i))
+                        make_safe(s, &s->pins[i], pin_safe_level(s->config.pins.safe_state, s->pins[i].name));
                 let_go(s, &s->pins[i]);
         }
-        if (s->pins)
+        if (s->pins && !hands_over)
                 note_held(s);
         free(s->pins);
         s->pins = NULL;

@@ -23,6 +23,7 @@
 #include "gpio/gpio.h"
 #include "gpio/led-pattern.h"
 #include "gpio/reset-button.h"
+#include "gpio/status-led.h"
 #include "history/history.h"
 #include "host/evidence.h"
 #include "host/host-facts.h"
@@ -135,7 +136,8 @@ typedef struct Supervisor {
                 char result[400];      /* of the last one, as a sentence; empty: none in this run */
         } factory_reset;
 
-        GpioRequest *button, *led;     /* NULL: none, or it cannot be had */
+        GpioRequest *button;           /* NULL: none, or it cannot be had */
+        StatusLed *led;                /* the same */
         char *button_problem, *led_problem; /* why not, as a line; NULL: all is well */
         ResetButton reset_button;
         bool reset_by_button;          /* the reset that comes now */

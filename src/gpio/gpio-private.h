@@ -21,6 +21,8 @@ typedef struct GpioBackend {
         void (*done)(void *chips);
         int (*request)(void *chips, const char *name, const char *consumer, void **ret_line,
                        char holder[static GPIO_NAME_MAX]);
+        /* Takes fd over, also on failure. NULL: its lines do not outlive it. */
+        int (*adopt)(void *chips, const char *name, const char *consumer, int fd, void **ret_line);
         void (*release)(void *line);
         int (*open)(void *line);
         int (*info)(void *line, GpioLineInfo *ret);

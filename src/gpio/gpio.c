@@ -85,6 +85,14 @@ GpioSource gpio_source(const Gpio *g) {
         return g->source;
 }
 
+static GpioRequest *add_request(Gpio *g, GpioRequest *q, const char *name) {
+        q->gpio = g;
+        (void) snprintf(q->name, sizeof q->name, "%s", name);
+        q->next = g->requests;
+        g->requests = q;
+        return q;
+}
+
 int gpio_request(Gpio *g, const char *name, const char *consumer, GpioRequest **ret,
                  char holder[static GPIO_NAME_MAX]) {
         _cleanup_free_ GpioRequest *q = NULL;
@@ -101,11 +109,24 @@ int gpio_request(Gpio *g, const char *name, const char *consumer, GpioRequest **
         r = g->backend->request(g->chips, name, consumer, &q->line, holder);
         if (r < 0)
                 return r;
-        q->gpio = g;
-        (void) snprintf(q->name, sizeof q->name, "%s", name);
-        q->next = g->requests;
-        g->requests = q;
-        *ret = TAKE_PTR(q);
+        *ret = add_request(g, TAKE_PTR(q), name);
+        return 0;
+}
+
+int gpio_adopt(Gpio *g, const char *name, const char *consumer, int fd, GpioRequest **ret) {
+        GpioRequest *q = g->backend && g->backend->adopt && strlen(name) < GPIO_NAME_MAX ? calloc(1, sizeof *q) : NULL;
+        int r;
+
+        if (!q) {
+                safe_close(fd);
+                return -EOPNOTSUPP;
+        }
+        r = g->backend->adopt(g->chips, name, consumer, fd, &q->line);
+        if (r < 0) {
+                free(q);
+                return r;
+        }
+        *ret = add_request(g, q, name);
         return 0;
 }
 

@@ -50,6 +50,9 @@ GpioSource gpio_source(const Gpio *g);
  * none; -EBUSY: holder has its name, or is empty; or what the kernel says. */
 int gpio_request(Gpio *g, const char *name, const char *consumer, GpioRequest **ret,
                  char holder[static GPIO_NAME_MAX]) _must_check_;
+/* The same for a line that an earlier run has requested: fd (taken over, also on failure) is a descriptor of
+ * gpio_request_open()'s that was kept. The line stays as it is, without a glitch. -ESTALE: it is not that line's. */
+int gpio_adopt(Gpio *g, const char *name, const char *consumer, int fd, GpioRequest **ret) _must_check_;
 /* Releases it. What the line does then is the kernel's affair: set it to what is safe before. */
 GpioRequest *gpio_request_free(GpioRequest *r);
 DEFINE_CLEANUP(GpioRequest *, gpio_request_free)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel's GPIO chips, through libgpiod 2. A chip is opened for each question, so that those that come
- * and go (expanders on USB) need no care, and found by a line's name or its own label, never by number. */
+ * and go (expanders on USB) need no care, and found by a line's name or its own label, never by number. A line
+ * that was requested is its descriptor (util/gpio-line.h), whichever run of the daemon has requested it. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <gpiod.h>
@@ -12,7 +13,7 @@
 
 #define DEV "/dev"
 #define PATH_SIZE 300u
-#define EDGES_DRAINED_MAX 64u /* times sixteen: more than the kernel keeps, even if more come meanwhile */
+#define EDGES_DRAINED_MAX 1024u /* more than the kernel keeps, even if more come meanwhile */
 
 typedef struct gpiod_chip Chip;
 typedef struct gpiod_line_request Request;
@@ -24,13 +25,12 @@ typedef struct gpiod_line_request Request;
                         func(*p);             \
         }
 LIBRARY_CLEANUP(close_chip, Chip, gpiod_chip_close)
-LIBRARY_CLEANUP(free_settings, struct gpiod_line_settings, gpiod_line_settings_free)
 LIBRARY_CLEANUP(free_config, struct gpiod_line_config, gpiod_line_config_free)
 LIBRARY_CLEANUP(free_request_config, struct gpiod_request_config, gpiod_request_config_free)
 LIBRARY_CLEANUP(free_line_info, struct gpiod_line_info, gpiod_line_info_free)
 
 typedef struct KernelLine {
-        Request *request;
+        GpioLine line;
         char path[PATH_SIZE]; /* of the chip, to ask about the line */
         unsigned offset;
 } KernelLine;
@@ -150,48 +150,6 @@ static void settings_of(struct gpiod_line_info *i, GpioSettings *ret) {
         };
 }
 
-static struct gpiod_line_settings *library_settings(const GpioSettings *s) {
-        static const enum gpiod_line_edge edges[] = {
-                GPIOD_LINE_EDGE_NONE, GPIOD_LINE_EDGE_RISING, GPIOD_LINE_EDGE_FALLING, GPIOD_LINE_EDGE_BOTH,
-        };
-        static const enum gpiod_line_bias biases[GPIO_PULL_MAX] = {
-                [GPIO_PULL_AS_IS] = GPIOD_LINE_BIAS_AS_IS,
-                [GPIO_PULL_NONE] = GPIOD_LINE_BIAS_DISABLED,
-                [GPIO_PULL_UP] = GPIOD_LINE_BIAS_PULL_UP,
-                [GPIO_PULL_DOWN] = GPIOD_LINE_BIAS_PULL_DOWN,
-        };
-        struct gpiod_line_settings *l = gpiod_line_settings_new();
-
-        if (!l)
-                return NULL;
-        if (s->direction == GPIO_DIRECTION_AS_IS)
-                return l;
-        (void) gpiod_line_settings_set_bias(l, biases[s->pull]);
-        if (s->direction == GPIO_DIRECTION_INPUT) {
-                (void) gpiod_line_settings_set_direction(l, GPIOD_LINE_DIRECTION_INPUT);
-                (void) gpiod_line_settings_set_edge_detection(l, edges[s->edges & 3]);
-                gpiod_line_settings_set_debounce_period_us(l, s->debounce_usec);
-                return l;
-        }
-        (void) gpiod_line_settings_set_direction(l, GPIOD_LINE_DIRECTION_OUTPUT);
-        if (s->direction == GPIO_DIRECTION_OPEN_DRAIN)
-                (void) gpiod_line_settings_set_drive(l, GPIOD_LINE_DRIVE_OPEN_DRAIN);
-        (void) gpiod_line_settings_set_output_value(l, s->value ? GPIOD_LINE_VALUE_ACTIVE
-                                                                : GPIOD_LINE_VALUE_INACTIVE);
-        return l;
-}
-
-static struct gpiod_line_config *library_config(unsigned offset, const GpioSettings *s) {
-        _cleanup_(free_settings) struct gpiod_line_settings *settings = library_settings(s);
-        struct gpiod_line_config *config = settings ? gpiod_line_config_new() : NULL;
-
-        if (config && gpiod_line_config_add_line_settings(config, &offset, 1, settings) < 0) {
-                gpiod_line_config_free(config);
-                return NULL;
-        }
-        return config;
-}
-
 /* ---- one line ---- */
 
 static void name_holder(Chip *chip, unsigned offset, char holder[static GPIO_NAME_MAX]) {
@@ -201,47 +159,15 @@ static void name_holder(Chip *chip, unsigned offset, char holder[static GPIO_NAM
         (void) snprintf(holder, GPIO_NAME_MAX, "%s", consumer ?: "the kernel");
 }
 
-static int kernel_request(void *chips, const char *name, const char *consumer, void **ret_line,
-                          char holder[static GPIO_NAME_MAX]) {
-        _cleanup_(free_request_config) struct gpiod_request_config *how = gpiod_request_config_new();
-        _cleanup_(free_config) struct gpiod_line_config *config = NULL;
-        _cleanup_(close_chip) Chip *chip = NULL;
-        _cleanup_free_ KernelLine *l = calloc(1, sizeof *l);
-        Place p;
-        int r;
-
-        if (!how || !l)
-                return -ENOMEM;
-        r = find(name, &p);
-        if (r < 0)
-                return r;
-        config = library_config(p.offset, &(GpioSettings) {});
-        chip = gpiod_chip_open(p.path);
-        if (!config || !chip)
-                return -errno;
-        gpiod_request_config_set_consumer(how, consumer);
-        l->request = gpiod_chip_request_lines(chip, how, config);
-        if (!l->request) {
-                r = errno == EINVAL && p.by_label ? -ENOENT : -errno; /* no such offset */
-                if (r == -EBUSY)
-                        name_holder(chip, p.offset, holder);
-                return r;
-        }
-        (void) snprintf(l->path, sizeof l->path, "%s", p.path);
-        l->offset = p.offset;
-        *ret_line = TAKE_PTR(l);
-        return 0;
-}
-
 static void kernel_release(void *line) {
         KernelLine *l = line;
 
-        gpiod_line_request_release(l->request);
+        gpio_line_done(&l->line);
         free(l);
 }
 
 static int kernel_open(void *line) {
-        int fd = fcntl(gpiod_line_request_get_fd(((KernelLine *) line)->request), F_DUPFD_CLOEXEC, 3);
+        int fd = fcntl(((KernelLine *) line)->line.fd, F_DUPFD_CLOEXEC, 3);
 
         return fd < 0 ? -errno : fd;
 }
@@ -272,41 +198,106 @@ static int kernel_info(void *line, GpioLineInfo *ret) {
 }
 
 static int kernel_get(void *line) {
-        const KernelLine *l = line;
-        enum gpiod_line_value v = gpiod_line_request_get_value(l->request, l->offset);
-
-        return v == GPIOD_LINE_VALUE_ERROR ? -errno : v == GPIOD_LINE_VALUE_ACTIVE;
+        return gpio_line_get(&((KernelLine *) line)->line);
 }
 
 static int kernel_configure(void *line, const GpioSettings *s) {
-        const KernelLine *l = line;
-        _cleanup_(free_config) struct gpiod_line_config *config = library_config(l->offset, s);
-
-        if (!config)
-                return -ENOMEM;
-        return gpiod_line_request_reconfigure_lines(l->request, config) < 0 ? -errno : 0;
+        return gpio_line_configure(&((KernelLine *) line)->line, s);
 }
 
-static int drain(Request *q) {
-        struct gpiod_edge_event_buffer *buffer = gpiod_edge_event_buffer_new(GPIO_EDGES_KEPT);
-        int r = buffer ? 0 : -ENOMEM;
+/* Takes fd over, also on failure. */
+static int keep_line(const Place *p, int fd, void **ret_line) {
+        KernelLine *l = calloc(1, sizeof *l);
+        int r;
 
-        for (unsigned i = 0; r >= 0 && i < EDGES_DRAINED_MAX; i++) {
-                r = gpiod_line_request_wait_edge_events(q, 0);
-                if (r == 0)
-                        break;
-                if (r > 0)
-                        r = gpiod_line_request_read_edge_events(q, buffer, GPIO_EDGES_KEPT);
-                if (r < 0)
-                        r = -errno;
+        if (!l) {
+                safe_close(fd);
+                return -ENOMEM;
         }
-        gpiod_edge_event_buffer_free(buffer);
+        r = gpio_line_init(&l->line, fd);
+        if (r < 0) {
+                free(l);
+                return r;
+        }
+        (void) snprintf(l->path, sizeof l->path, "%s", p->path);
+        l->offset = p->offset;
+        *ret_line = l;
+        return 0;
+}
+
+static int kernel_request(void *chips, const char *name, const char *consumer, void **ret_line,
+                          char holder[static GPIO_NAME_MAX]) {
+        _cleanup_(free_request_config) struct gpiod_request_config *how = gpiod_request_config_new();
+        /* no settings: as it is */
+        _cleanup_(free_config) struct gpiod_line_config *config = gpiod_line_config_new();
+        _cleanup_(close_chip) Chip *chip = NULL;
+        Request *request;
+        Place p;
+        int r, fd;
+
+        if (!how || !config)
+                return -ENOMEM;
+        r = find(name, &p);
+        if (r < 0)
+                return r;
+        chip = gpiod_chip_open(p.path);
+        if (!chip || gpiod_line_config_add_line_settings(config, &p.offset, 1, NULL) < 0)
+                return -errno;
+        gpiod_request_config_set_consumer(how, consumer);
+        request = gpiod_chip_request_lines(chip, how, config);
+        if (!request) {
+                r = errno == EINVAL && p.by_label ? -ENOENT : -errno; /* no such offset */
+                if (r == -EBUSY)
+                        name_holder(chip, p.offset, holder);
+                return r;
+        }
+        /* The line is requested for as long as one descriptor of it is open. */
+        fd = fcntl(gpiod_line_request_get_fd(request), F_DUPFD_CLOEXEC, 3);
+        r = fd < 0 ? -errno : keep_line(&p, fd, ret_line);
+        gpiod_line_request_release(request);
+        return r;
+}
+
+/* Somebody else's descriptor under that name, or of a chip that has gone, is not taken for the line. */
+static int kernel_adopt(void *chips, const char *name, const char *consumer, int fd, void **ret_line) {
+        GpioLineInfo info;
+        void *line;
+        Place p;
+        int r;
+
+        r = find(name, &p);
+        if (r < 0) {
+                safe_close(fd);
+                return r;
+        }
+        r = keep_line(&p, fd, &line);
+        if (r < 0)
+                return r;
+        r = kernel_info(line, &info);
+        if (r >= 0 && (!info.used || !streq(info.consumer, consumer)))
+                r = -ESTALE;
+        if (r >= 0)
+                r = kernel_get(line);
+        if (r < 0) {
+                kernel_release(line);
+                return r;
+        }
+        *ret_line = line;
+        return 0;
+}
+
+static int drain(GpioLine *l) {
+        GpioEdge e;
+        int r = 1;
+
+        for (unsigned i = 0; r > 0 && i < EDGES_DRAINED_MAX; i++)
+                r = gpio_line_next_edge(l, &e);
         return r < 0 ? r : 0;
 }
 
 /* A line with no edge detection is not touched at all. */
 static int kernel_quiet(void *line) {
-        const KernelLine *l = line;
+        KernelLine *l = line;
         GpioLineInfo info;
         int r = kernel_info(line, &info);
 
@@ -318,7 +309,7 @@ static int kernel_quiet(void *line) {
                 if (r < 0)
                         return r;
         }
-        return drain(l->request);
+        return drain(&l->line);
 }
 
 /* ---- all lines ---- */
@@ -353,6 +344,7 @@ static int kernel_list(void *chips, GpioEach each, void *userdata) {
 const GpioBackend gpio_kernel_backend = {
         .done = kernel_done,
         .request = kernel_request,
+        .adopt = kernel_adopt,
         .release = kernel_release,
         .open = kernel_open,
         .info = kernel_info,

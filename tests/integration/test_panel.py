@@ -174,3 +174,78 @@ def test_a_script_may_have_it_until_the_next_hard_reset(boards):
     repl.close()
     b.hard_reset()
     b.wait(lambda _: level(b, "GPIO27") == 1, what="light: it is ours again")
+
+
+# ---- other LEDs ----
+
+@pytest.fixture
+def leds(tmp_path):
+    """A tree in the place of /, with LEDs of the kernel's in it."""
+    def put(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    put("proc/vmstat", "oom_kill 0\n")
+    put("proc/sys/kernel/random/boot_id", "00000001-0000-4000-8000-000000000000\n")
+    put("sys/class/leds/ACT/max_brightness", "255\n")
+    put("sys/class/leds/ACT/brightness", "0\n")
+    put("sys/class/leds/ACT/trigger", "none [mmc0] timer\n")
+    put("sys/class/leds/rgb:status/max_brightness", "100\n")
+    put("sys/class/leds/rgb:status/brightness", "0\n")
+    put("sys/class/leds/rgb:status/multi_index", "green red blue\n")
+    put("sys/class/leds/rgb:status/multi_intensity", "0 0 0\n")
+    return tmp_path
+
+
+def led_board(boards, leds, where, files=()):
+    return boards(dict(files), config={"gpio": {"chip": "simulated"}, "led": {"line": where}},
+                  arguments=["--host-root", leds])
+
+
+def test_a_led_of_the_kernels(boards, leds):
+    led = leds / "sys/class/leds/ACT"
+    b = led_board(boards, leds, "/sys/class/leds/ACT", {"main.py": FOREVER})
+    b.wait_state("running")
+    assert (led / "trigger").read_text() == "none" and (led / "brightness").read_text() == "0"
+    repl = b.open_repl()
+    repl.prompt()
+    b.wait(lambda _: (led / "brightness").read_text() == "255", what="light")
+    repl.close()
+    assert b.stop() == 0
+    assert (led / "trigger").read_text() == "mmc0"  # the kernel's again
+
+
+def test_a_led_with_colours(boards, leds):
+    led = leds / "sys/class/leds/rgb:status"
+    b = led_board(boards, leds, "/sys/class/leds/rgb:status", {"main.py": FOREVER})
+    b.wait_state("running")
+    b.ctl("safe-mode", "enter")
+    b.wait(lambda _: (led / "multi_intensity").read_text() == "100 100 0", what="yellow")
+    assert (led / "brightness").read_text() in ("0", "100")
+
+
+def test_three_lines_are_red_green_and_blue(boards):
+    b = boards({"main.py": "pass\n"}, config={"gpio": {"chip": "simulated"}, "led": {"line": "GPIO5 GPIO6 GPIO13"}})
+    b.wait_state("idle")
+    seen, end = set(), time.monotonic() + 30
+    while (0, 1, 0) not in seen and time.monotonic() < end:  # its program has ended: green
+        seen.add(tuple(level(b, line) for line in ("GPIO5", "GPIO6", "GPIO13")))
+    assert (0, 1, 0) in seen and not any(red or blue for red, _, blue in seen), seen
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    assert repl.line("Pin(6, Pin.OUT, value=0).value()") == "0\r\n"  # one is asked for: all are given
+
+
+def test_a_led_that_is_not_there(boards, leds):
+    b = led_board(boards, leds, "/sys/class/leds/nope", {})
+    b.wait_state("idle")
+    b.wait_log("[led] line = /sys/class/leds/nope: this machine has no such LED, going on without; ls /sys/class/leds/")
+    assert len(b.get("Warnings")) == 1
+
+
+@pytest.mark.parametrize("where", ["/sys/class/leds/../x", "/etc/passwd", "GPIO1 GPIO2", "a b c d"])
+def test_what_is_no_led(boards, where):
+    b = boards({}, config={"gpio": {"chip": "simulated"}, "led": {"line": where}})
+    b.wait_state("idle")
+    assert "not a LED; write a line such as GPIO27, three of them, /sys/class/leds/NAME, or none" in \
+        b.get("ConfigWarnings")[0]

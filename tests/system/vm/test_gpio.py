@@ -126,6 +126,34 @@ def test_soft_reset_keeps_the_level_and_forgets_edges(header):
     machine.until("mpyctl exec --resume 'print(seen)'", lambda out: out.strip() == "[1]")
 
 
+def test_hand_over_keeps_levels(header):
+    """As an upgrade does it: systemd holds the lines while nobody else is there."""
+    machine = header.machine
+    header.pull(17, "down")
+    header.exec("Pin(17, Pin.OUT, value=1)\nPin(5, Pin.OPEN_DRAIN, value=0)\nPin(4, Pin.IN).irq(print)")
+    watching = f"python3 /root/watch.py {header.sim}/sim_gpio17/value 8"
+    machine.start(f"{watching} >/root/seen.txt")
+    for _ in range(3):
+        pid = machine.unit("MainPID")["MainPID"]
+        machine.run("mpyctl restart --keep-pins")
+        assert machine.unit("MainPID")["MainPID"] != pid
+        assert machine.status()["reset_cause"] == "SOFT_RESET"
+        assert header.exec("print(Pin(17), Pin(17, Pin.OUT).value(), Pin(5).value())").strip() == \
+            "Pin(GPIO17, mode=OUT) 1 0"
+    header.pull(4, "up")  # an edge that nobody waits for any more
+    n, seen = machine.until("cat /root/seen.txt", lambda out: out.strip(), 60).split()
+    assert int(n) > 100 and seen == "1", (n, seen)
+    assert int(machine.run("systemctl show -P NFileDescriptorStore mpyd")) == 2  # none is kept twice
+    machine.run("mpyctl reset")  # and a hard reset lets go as ever
+    line = header.lines()["GPIO17"]
+    assert (line["used"], line["direction"]) == (False, "input")
+    header.exec("Pin(17, Pin.OUT, value=1)")
+    machine.run("mpyctl restart")  # without --keep-pins nothing stays driven
+    line = header.lines()["GPIO17"]
+    assert (line["used"], line["direction"], header.value(17)) == (False, "input", 0)
+    assert machine.status()["crashes"] == 0
+
+
 def test_hard_reset_stop_and_a_chip_that_goes(header):
     machine = header.machine
     machine.run("mkdir -p /etc/mpyd/mpyd.conf.d && printf '[pins]\\nsafe-state = GPIO27=1\\nreserve = GPIO2\\n'"
