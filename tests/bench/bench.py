@@ -18,13 +18,14 @@ import traceback
 
 from mpydtest.paths import BUILD, SOURCE, board_program, micropython_dir, mpyd_program
 
+import deaths
 import idle
 import resets
 import terminal
 import watchdog
 from measure import ClockWatch, cpus_busy, describe_machine, machine_figures
 
-SECTIONS = ["machine", "exec", "soft", "hard", "interrupt", "throughput", "eval", "memory", "idle", "watchdog"]
+SECTIONS = ["machine", "exec", "soft", "hard", "death", "interrupt", "throughput", "eval", "memory", "idle", "watchdog"]
 MARKS = ("<!-- run -->", "<!-- end of run -->")
 HEAD = ["figure", "program", "median", "p99", "n", "aim", "met"]
 
@@ -56,6 +57,7 @@ def sections(env, quick):
         "exec": lambda: resets.exec_figures(env, some),
         "soft": lambda: resets.soft_figures(env, many),
         "hard": lambda: resets.hard_figures(env, some if quick else 2 * some),
+        "death": lambda: deaths.death_figures(env, some),
         "interrupt": lambda: terminal.interrupt_figures(env, some),
         "throughput": lambda: terminal.throughput_figures(env, 2 if quick else 5),
         "eval": lambda: terminal.eval_figures(env, many),
