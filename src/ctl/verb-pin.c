@@ -6,6 +6,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/cli.h"
+#include "ctl/pin-watch.h"
 #include "ctl/style.h"
 #include "ctl/table.h"
 #include "mpyd/control.h"
@@ -163,45 +164,51 @@ static int pin_run(const Ctl *c, const Invocation *in) {
         static const struct {
                 const char *name;
                 size_t n;
-        } verbs[] = { { "list", 1 }, { "get", 2 }, { "set", 3 } };
+        } verbs[] = { { "list", 1 }, { "get", 2 }, { "set", 3 }, { "watch", 1 } };
+        enum { PIN_LIST, PIN_GET, PIN_SET, PIN_WATCH };
         size_t i = 0;
         int r;
 
         while (i < ELEMENTSOF(verbs) && !streq(what, verbs[i].name))
                 i++;
         if (i == ELEMENTSOF(verbs)) {
-                complain("\"%s\" is not one of list, get and set.", what);
+                complain("\"%s\" is not one of list, get, set and watch.", what);
                 return CTL_EXIT_USAGE;
         }
-        if (in->n_arguments != verbs[i].n && in->n_arguments > 0) {
-                complain("Usage: mpyctl pin list | get LINE | set LINE 0|1|open");
+        if (in->n_arguments != verbs[i].n && in->n_arguments > 0 && i != PIN_WATCH) {
+                complain("Usage: mpyctl pin list | get LINE | set LINE 0|1|open | watch [LINE…]");
                 return CTL_EXIT_USAGE;
         }
         r = bus_connect_or_explain(c, &bus);
         if (r > 0)
                 return r;
-        return i == 2 ? set_level(c, bus, in->arguments[1], in->arguments[2])
-                      : list_or_get(c, bus, i == 1 ? in->arguments[1] : NULL);
+        if (i == PIN_WATCH)
+                return pin_watch(c, bus, in->arguments + 1, in->n_arguments - 1);
+        return i == PIN_SET ? set_level(c, bus, in->arguments[1], in->arguments[2])
+                            : list_or_get(c, bus, i == PIN_GET ? in->arguments[1] : NULL);
 }
 
 const Verb verb_pin = {
         .name = "pin",
         .summary = "GPIO lines: who has them, and what is at them",
-        .usage = "[list | get LINE | set LINE LEVEL]",
+        .usage = "[list | get LINE | set LINE LEVEL | watch [LINE…]]",
         .help = "Shows the machine's GPIO lines. The level is shown of lines that somebody has asked\n"
                 "mpyd for; reading another one would change what it is used for.\n\n"
                 "  list             all lines (default)\n"
                 "  get LINE         the level at one, 0 or 1\n"
                 "  set LINE LEVEL   what the world does to a simulated line ([gpio] chip=simulated):\n"
-                "                   0 and 1 drive it, open lets go. A real one is wired to what drives it.\n\n"
+                "                   0 and 1 drive it, open lets go. A real one is wired to what drives it.\n"
+                "  watch [LINE…]    a line for each change, of those (of all that are in use) until Ctrl-C.\n"
+                "                   It looks 20 times a second: what is shorter is not seen.\n\n"
                 "LINE is its name, such as GPIO17, or CHIP:OFFSET.\n\n"
                 "Examples:\n"
                 "  mpyctl pin\n"
                 "  mpyctl pin set GPIO4 0        # press the button at GPIO4 of a simulated board\n"
+                "  mpyctl pin watch GPIO17 GPIO4\n"
                 "  mpyctl --json pin | jq -r '.[] | select(.used) | .name'\n\n"
                 "Exit codes:\n"
                 "  0  done    2  the level is not known    9  no such line\n",
         .letters = "",
-        .max_arguments = 3,
+        .max_arguments = 32,
         .run = pin_run,
 };

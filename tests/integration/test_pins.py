@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """machine.Pin and mpyctl pin on the simulated chip: what programs do with pins, who may have them, and what
 becomes of them when something goes wrong."""
+import json
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -326,7 +328,7 @@ def test_list(board, repl):
     (["set", "GPIO99", "1"], 9, "There is no line \"GPIO99\""),
     (["set", "GPIO4", "2"], 64, "\"2\" is no level"),
     (["get"], 64, "Usage: mpyctl pin"),
-    (["watch"], 64, "\"watch\" is not one of list, get and set"),
+    (["stare"], 64, "\"stare\" is not one of list, get, set and watch"),
 ])
 def test_mistakes(board, arguments, code, says):
     r = board.ctl("pin", *arguments, check=False)
@@ -337,3 +339,24 @@ def test_real_lines_are_not_driven(boards):
     b = boards({}, config={"gpio": {"chip": "kernel"}})
     r = b.ctl("pin", "set", "GPIO4", "1", check=False)
     assert r.returncode == 2 and "only simulated lines can be driven from outside" in r.stderr
+
+
+def test_watch_tells_each_change(boards):
+    b = boards({"main.py": "from machine import Pin\np = Pin(17, Pin.OUT, value=0)\n"},
+               config={"gpio": {"chip": "simulated"}})
+    b.wait_state("idle")
+    p = subprocess.Popen(b.ctl_command("--json", "pin", "watch", "GPIO17", "GPIO4"), stdout=subprocess.PIPE, text=True)
+    try:
+        seen = [json.loads(p.stdout.readline()) for _ in range(2)]  # as they are now
+        assert {(x["name"], x["level"], x["direction"]) for x in seen} == {("GPIO17", 0, "output"), ("GPIO4", 0, "input")}
+        repl = b.friendly()
+        repl.line("p.on()")
+        x = json.loads(p.stdout.readline())
+        assert (x["name"], x["level"], x["consumer"]) == ("GPIO17", 1, "mpyd")
+        b.ctl("pin", "set", "GPIO4", "1")
+        x = json.loads(p.stdout.readline())
+        assert (x["name"], x["level"], x["used"]) == ("GPIO4", 1, False)
+    finally:
+        p.kill()
+        p.wait()
+    assert b.ctl("pin", "watch", "GPIO99", check=False).returncode == 9

@@ -19,6 +19,7 @@ PACKAGES = {
     "clean": ["debian-archive-keyring", "mmdebstrap", "python3-pytest"],
     "container": ["debian-archive-keyring", "gnupg", "mmdebstrap", "python3-pytest",
                   "systemd-container"],
+    "package": ["debian-archive-keyring", "git", "make", "mmdebstrap", "python3-pytest"],
     "vm": ["busybox-static", "cpio", "debian-archive-keyring", "e2fsprogs", "kmod", "mmdebstrap",
            "nbdkit", "python3-pytest", "qemu-system-x86", "qemu-utils", "zstd"],
 }
