@@ -77,11 +77,12 @@
         X(BoardStartedBoottime, "t", "the same on CLOCK_BOOTTIME")                                 \
         X(StageBoottime, "t", "when the stage began, CLOCK_BOOTTIME")                              \
         X(NextBootBoottime, "t", "when the next board starts, while waiting or asleep")            \
-        X(ResetCause, "s", "machine.reset_cause() of this board, by name")                         \
-        X(ResetReason, "s", "microcontroller.cpu.reset_reason of this board, by name")             \
-        X(RunReason, "s", "supervisor.runtime.run_reason of this board, by name")                  \
+        X(ResetCause, "s", "machine.reset_cause() of the board, by name")                         \
+        X(ResetReason, "s", "microcontroller.cpu.reset_reason of the board, by name")             \
+        X(RunReason, "s", "supervisor.runtime.run_reason of the board, by name")                  \
         X(LastReset, "s", "the last reset as a sentence")                                          \
         X(LastTraceback, "s", "traceback of the last uncaught exception, may be empty")            \
+        X(LastTracebackAt, "t", "when that was")                                                   \
         X(SoftResets, "t", "since the daemon started")                                             \
         X(HardResets, "t", "since the daemon started")                                             \
         X(Crashes, "t", "boards that ended without saying why, since the daemon started")          \

@@ -94,6 +94,19 @@ static void print_block(const char *label, const char *value) {
         }
 }
 
+/* It may be long ago, and mended since. */
+static void print_last_error(const char *traceback, uint64_t realtime_usec) {
+        uint64_t now = now_usec(CLOCK_REALTIME);
+        char label[TIMESPAN_MAX + 32], span[TIMESPAN_MAX];
+
+        if (realtime_usec == 0 || realtime_usec > now)
+                (void) snprintf(label, sizeof label, "Last error");
+        else
+                (void) snprintf(label, sizeof label, "Last error, %s ago",
+                                format_timespan(span, sizeof span, now - realtime_usec));
+        print_block(label, traceback);
+}
+
 /* "3min 12s" since a time on CLOCK_BOOTTIME. */
 static const char *since_boottime(char *buf, size_t size, uint64_t usec) {
         uint64_t now = now_usec(CLOCK_BOOTTIME);
@@ -332,7 +345,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         print_hardware_watchdog();
         print_warnings(p);
         if (*traceback)
-                print_block("Last error", traceback);
+                print_last_error(traceback, property_u64(p, "last_traceback_at"));
 }
 
 /* NULL when they are not known yet: the database is still being opened. */
@@ -385,7 +398,7 @@ static void print_offline(const Ctl *c, const HistoryRecord *last, const History
                 print_next_step("all of them: mpyctl history");
                 print_totals(totals);
                 if (last->traceback)
-                        print_block("Last error", last->traceback);
+                        print_last_error(last->traceback, last->realtime_usec);
                 return;
         }
         if (error == -EACCES || error == -EPERM)

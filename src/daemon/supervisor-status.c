@@ -68,19 +68,22 @@ static int show_NextBootBoottime(Supervisor *s, sd_bus_message *m) {
                                      : 0);
 }
 static int show_ResetCause(Supervisor *s, sd_bus_message *m) {
-        return append_string(m, reset_cause_to_string(s->life.next.cause));
+        return append_string(m, reset_cause_to_string(s->shown.cause));
 }
 static int show_ResetReason(Supervisor *s, sd_bus_message *m) {
-        return append_string(m, reset_reason_to_string(s->life.next.reason));
+        return append_string(m, reset_reason_to_string(s->shown.reason));
 }
 static int show_RunReason(Supervisor *s, sd_bus_message *m) {
-        return append_string(m, run_reason_to_string(s->life.next.run_reason));
+        return append_string(m, run_reason_to_string(s->shown.run_reason));
 }
 static int show_LastReset(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->last_reset);
 }
 static int show_LastTraceback(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->last_traceback);
+}
+static int show_LastTracebackAt(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->last_traceback_usec);
 }
 static int show_SoftResets(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->life.n_soft);

@@ -146,6 +146,7 @@ static void do_record(Supervisor *s) {
         Recording *rec = malloc(sizeof *rec);
         int q;
 
+        s->shown = *next;
         r.cause = next->cause;
         r.reason = next->reason;
         r.kind = next->kind;
@@ -631,6 +632,7 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
                 return;
         (void) free_and_strdup(&s->traceback, text);
         (void) free_and_strdup(&s->last_traceback, text);
+        s->last_traceback_usec = now_usec(CLOCK_REALTIME);
         if (e->result == STAGE_RESULT_EXCEPTION)
                 record_exception(s, e->stage, text);
 }

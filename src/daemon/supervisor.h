@@ -169,6 +169,8 @@ typedef struct Supervisor {
         BoardStage ended_stage;        /* whose end has been told */
         char *traceback;               /* of the life that runs */
         char *last_traceback;          /* of any life */
+        uint64_t last_traceback_usec;  /* CLOCK_REALTIME */
+        LifeReset shown;               /* what began the life that runs, or ran last */
         char *last_reset;              /* a sentence */
         uint64_t started_realtime_usec;
         uint64_t board_realtime_usec, stage_boottime_usec;

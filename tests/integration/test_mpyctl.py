@@ -547,3 +547,20 @@ def test_run_directory_leads_to_its_own_state(boards):
         refused = ctl(*arguments)
         assert refused.returncode == 3 and str(b.run_dir) in refused.stderr, (arguments, refused)
     assert b.read("main.py") == "print('mine')\n"
+
+
+def test_status_of_a_board_that_sleeps(boards):
+    """Its causes are still those of the life that has gone to sleep; the next ones are not known yet."""
+    b = boards({"main.py": "import machine\nmachine.deepsleep(600000)\n"})
+    p = b.wait_state("deep-sleep")
+    assert (p["ResetCause"], p["RunReason"]) == ("PWRON_RESET", "STARTUP")
+    b.control.reset("hard")
+    p = b.wait(lambda p: p["HardResets"] == 2 and p["State"] == "deep-sleep", what="the next sleep")
+    assert (p["ResetCause"], p["ResetReason"]) == ("HARD_RESET", "RESET_PIN")
+
+
+def test_last_error_has_a_time(boards):
+    b = boards({"main.py": "1 / 0\n"}, config={"recovery": {"after-exception": "off"}})
+    b.wait_state("idle")
+    assert 0 <= time.time() * 1e6 - b.get("LastTracebackAt") < 60e6
+    assert re.search(r"Last error, [0-9.]+(ms|s|min)[0-9. a-z]* ago:", b.ctl("status").stdout), b.ctl("status").stdout
