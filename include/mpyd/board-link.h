@@ -36,7 +36,7 @@ enum {
 #define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 4u
+#define LINK_VERSION 5u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -57,6 +57,7 @@ typedef enum LinkType {
         LINK_WATCHDOG,      /* a watchdog is set, set anew or stopped */
         LINK_AWAKE,         /* the VM goes on, and RETAINED_WORD_TELL_AWAKE asked to hear of it */
         LINK_PIN,           /* asks for a GPIO line; LINK_PIN_LINE follows */
+        LINK_PIN_WAKE,      /* an edge at this line ends the deep sleep that LINK_RESET asks for next */
         /* supervisor → board */
         LINK_BOOT = 64,     /* go: everything a new VM must know */
         LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */
@@ -130,6 +131,15 @@ typedef struct LinkPin {
 } LinkPin;
 #define LINK_PIN_NAME_MAX 63u
 
+/* name: of a line that the board has; edges: GPIO_EDGE_…, not 0, and LINK_PIN_WAKE_NOW when one has come that
+ * nobody has handled: the sleep ends as soon as it has begun. */
+#define LINK_PIN_WAKE_NOW (1u << 2)
+typedef struct LinkPinWake {
+        uint32_t edges;
+        const char *name;
+        size_t name_size;
+} LinkPinWake;
+
 /* error 0: one descriptor comes with the message, for gpio_line_init(). It is the same line, in the same
  * state, for each board until a hard reset; the supervisor holds it. Otherwise a positive errno: ENOENT
  * (there is no such line), EBUSY (text names its consumer), EPERM (not for scripts), or the kernel's. */
@@ -152,7 +162,8 @@ typedef struct LinkData { /* LINK_UNREAD_INPUT, LINK_LOG */
 enum {
         LINK_BOOT_RAW_REPL = 1 << 0,   /* start in the raw REPL: main.py is skipped (S52) */
         LINK_BOOT_SKIP_MAIN = 1 << 1,  /* do not run main.py this once */
-        LINK_BOOT_FLAGS_ALL = (1 << 2) - 1,
+        LINK_BOOT_PIN_WAKE = 1 << 2,   /* out of deep sleep, by a line and not by the time */
+        LINK_BOOT_FLAGS_ALL = (1 << 3) - 1,
 };
 
 typedef struct LinkBoot {
@@ -180,6 +191,7 @@ typedef struct LinkMessage {
                 LinkWatchdogWarning watchdog_warning;
                 LinkBoot boot;
                 LinkPin pin;
+                LinkPinWake pin_wake;
                 LinkPinLine pin_line;
         };
 } LinkMessage;

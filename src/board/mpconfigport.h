@@ -175,6 +175,12 @@ unsigned long clock_random_seed(void);
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                                           \
         { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                \
         { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                  \
+        { MP_ROM_QSTR(MP_QSTR_wake_reason), MP_ROM_PTR(&machine_wake_reason_obj) },                \
+        { MP_ROM_QSTR(MP_QSTR_PIN_WAKE), MP_ROM_INT(MACHINE_PIN_WAKE) },                           \
+        { MP_ROM_QSTR(MP_QSTR_RTC_WAKE), MP_ROM_INT(MACHINE_RTC_WAKE) },                           \
+        { MP_ROM_QSTR(MP_QSTR_IDLE), MP_ROM_INT(PIN_WAKE_FROM_IDLE) },                             \
+        { MP_ROM_QSTR(MP_QSTR_SLEEP), MP_ROM_INT(PIN_WAKE_FROM_LIGHTSLEEP) },                      \
+        { MP_ROM_QSTR(MP_QSTR_DEEPSLEEP), MP_ROM_INT(PIN_WAKE_FROM_DEEPSLEEP) },                   \
         { MP_ROM_QSTR(MP_QSTR_Pin), MP_ROM_PTR(&machine_pin_type) },                               \
         { MP_ROM_QSTR(MP_QSTR_Timer), MP_ROM_PTR(&machine_timer_type) },                           \
         { MP_ROM_QSTR(MP_QSTR_RTC), MP_ROM_PTR(&machine_rtc_type) },                               \

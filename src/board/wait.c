@@ -198,14 +198,18 @@ void vm_sleep_at_prompt(bool (*ready)(void)) {
 /* ---- what MicroPython calls ---- */
 
 void vm_delay(int64_t nsec) {
+        vm_delay_unless(nsec, NULL);
+}
+
+void vm_delay_unless(int64_t nsec, bool (*over)(void)) {
         int64_t now = clock_monotonic_nsec(), until = VM_SLEEP_FOREVER;
 
         if (nsec < VM_SLEEP_FOREVER - now)
                 until = now + nsec;
         do {
                 irq_handle_events();
-                (void) vm_sleep(NULL, 0, until, NULL);
-        } while (clock_monotonic_nsec() < until);
+                (void) vm_sleep(NULL, 0, until, over);
+        } while (clock_monotonic_nsec() < until && !(over && over()));
         irq_handle_events();
 }
 

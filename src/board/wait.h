@@ -26,6 +26,8 @@ int vm_sleep(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool (*ready)
 
 /* Sleeps so long, handling events meanwhile; an exception of theirs ends it. */
 void vm_delay(int64_t nsec);
+/* The same, until over() is true; whoever makes it so wakes the VM. */
+void vm_delay_unless(int64_t nsec, bool (*over)(void));
 
 /* The same as vm_sleep(), at the prompt: also ends when the life is to end. */
 void vm_sleep_at_prompt(bool (*ready)(void));

@@ -83,6 +83,10 @@ static bool watchdog_valid(const LinkWatchdog *w) {
                w->timeout_usec <= LINK_WATCHDOG_MAX_USEC && w->warn_usec < w->timeout_usec;
 }
 
+static bool pin_name_valid(const char *name, size_t size) {
+        return name && size > 0 && size <= LINK_PIN_NAME_MAX && !memchr(name, '\0', size);
+}
+
 static bool pin_line_valid(const LinkPinLine *l) {
         return l->error <= ERRNO_MAX && l->direction < GPIO_DIRECTION_MAX && l->pull < GPIO_PULL_MAX &&
                l->text_size <= LINK_PIN_TEXT_MAX && (l->text || l->text_size == 0);
@@ -119,8 +123,10 @@ static bool message_valid(const LinkMessage *m) {
         case LINK_WATCHDOG_WARNING:
                 return watchdog_id_to_string(m->watchdog_warning.id) != NULL;
         case LINK_PIN:
-                return m->pin.name && m->pin.name_size > 0 && m->pin.name_size <= LINK_PIN_NAME_MAX &&
-                       !memchr(m->pin.name, '\0', m->pin.name_size);
+                return pin_name_valid(m->pin.name, m->pin.name_size);
+        case LINK_PIN_WAKE:
+                return pin_name_valid(m->pin_wake.name, m->pin_wake.name_size) && (m->pin_wake.edges & 3) != 0 &&
+                       m->pin_wake.edges <= (3 | LINK_PIN_WAKE_NOW);
         case LINK_PIN_LINE:
                 return pin_line_valid(&m->pin_line);
         case LINK_AWAKE:
@@ -167,6 +173,10 @@ static size_t payload_layout(const LinkMessage *m, const char **ret_tail, size_t
         case LINK_PIN:
                 *ret_tail = m->pin.name;
                 *ret_tail_size = m->pin.name_size;
+                return PIN_SIZE;
+        case LINK_PIN_WAKE:
+                *ret_tail = m->pin_wake.name;
+                *ret_tail_size = m->pin_wake.name_size;
                 return PIN_SIZE;
         case LINK_PIN_LINE:
                 *ret_tail = m->pin_line.text;
@@ -233,6 +243,9 @@ static void encode_fixed(const LinkMessage *m, uint8_t *p) {
                 break;
         case LINK_PIN:
                 put32(p, m->pin.ticket);
+                break;
+        case LINK_PIN_WAKE:
+                put32(p, m->pin_wake.edges);
                 break;
         case LINK_PIN_LINE:
                 put32(p, m->pin_line.ticket);
@@ -372,6 +385,15 @@ static bool decode_payload(const uint8_t *p, size_t size, LinkMessage *m) {
                         .name_size = size - PIN_SIZE,
                 };
                 return true;
+        case LINK_PIN_WAKE:
+                if (size < PIN_SIZE)
+                        return false;
+                m->pin_wake = (LinkPinWake) {
+                        .edges = get32(p),
+                        .name = (const char *) p + PIN_SIZE,
+                        .name_size = size - PIN_SIZE,
+                };
+                return true;
         case LINK_PIN_LINE:
                 if (size < PIN_LINE_SIZE)
                         return false;
@@ -493,6 +515,8 @@ const char *link_type_to_string(LinkType t) {
                 return "watchdog-warning";
         case LINK_PIN:
                 return "pin";
+        case LINK_PIN_WAKE:
+                return "pin-wake";
         case LINK_PIN_LINE:
                 return "pin-line";
         case LINK_TYPE_INVALID:

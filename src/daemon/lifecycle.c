@@ -537,6 +537,14 @@ static void on_release(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a)
         spawn(l, now, a);
 }
 
+/* A sleep that the rate limit has made longer is not ended early: a bouncing contact is a storm, too. */
+static void on_wake(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
+        if (l->state != LIFE_DEEP_SLEEP || l->next.delayed)
+                return;
+        wake(l, RESET_CAUSE_DEEPSLEEP, RESET_REASON_DEEP_SLEEP_ALARM, e->detail, now, a);
+        l->next.pin_wake = true;
+}
+
 static void on_timer_powering_on(Life *l, LifeNow now, LifeActions *a) {
         char span[64];
 
@@ -684,6 +692,9 @@ LifeActions life_handle(Life *l, const LifeEvent *e, LifeNow now) {
                 break;
         case LIFE_EVENT_EXITED:
                 on_exited(l, e, now, &a);
+                break;
+        case LIFE_EVENT_WAKE:
+                on_wake(l, e, now, &a);
                 break;
         case LIFE_EVENT_TIMER:
                 on_timer(l, now, &a);

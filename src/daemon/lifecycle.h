@@ -42,6 +42,7 @@ typedef enum LifeEventType {
         LIFE_EVENT_FAULT,      /* the board broke the link's rules: detail */
         LIFE_EVENT_EXITED,     /* the process is gone and reaped: exit_status or signal; detail: its
                                 * last words, or NULL */
+        LIFE_EVENT_WAKE,       /* a line ends the deep sleep: detail */
         LIFE_EVENT_TIMER,      /* the deadline of LifeDeadline passed */
         LIFE_EVENT_SHUTDOWN,   /* the daemon is asked to stop */
         LIFE_EVENT_TYPE_MAX,
@@ -123,6 +124,7 @@ typedef struct LifeReset {
         SafeModeReason safe_mode;     /* safe-mode.c decides it when the reset is recorded */
         bool crashed;                 /* it ended without saying why */
         bool delayed;                 /* the rate limit holds the next board back */
+        bool pin_wake;                /* out of deep sleep by a line */
 } LifeReset;
 
 typedef enum LifeClock { LIFE_CLOCK_NONE = 0, LIFE_CLOCK_MONOTONIC, LIFE_CLOCK_BOOTTIME } LifeClock;

@@ -6,6 +6,7 @@
  * on. At a hand-over (an upgrade) systemd keeps the descriptors, and with them the levels, for the next run. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "daemon/journal.h"
@@ -20,6 +21,7 @@
 
 struct HeldPin {
         GpioRequest *request;
+        unsigned wake_edges;  /* that end the deep sleep which comes, or is there */
         char name[GPIO_NAME_MAX];
 };
 
@@ -143,6 +145,62 @@ void supervisor_pins_ask(Supervisor *s, const LinkPin *m) {
         safe_close(fd);
 }
 
+/* ---- deep sleep ---- */
+
+void supervisor_pins_wake(Supervisor *s, const LinkPinWake *m) {
+        char name[GPIO_NAME_MAX];
+        struct HeldPin *p;
+
+        (void) snprintf(name, sizeof name, "%.*s", (int) m->name_size, m->name);
+        p = find(s, name);
+        if (p) /* one that it does not have is no line of its */
+                p->wake_edges = m->edges;
+}
+
+/* Behind the callback of the request, which the wake frees. */
+static int on_wake(sd_event_source *source, void *userdata) {
+        Supervisor *s = userdata;
+
+        char detail[sizeof s->wake_detail]; /* the reset that follows begins another one */
+
+        memcpy(detail, s->wake_detail, sizeof detail);
+        supervisor_dispatch(s, &(LifeEvent) { .type = LIFE_EVENT_WAKE, .detail = detail });
+        return 0;
+}
+
+static void on_wake_edge(void *userdata, bool level, uint64_t monotonic_usec) {
+        Supervisor *s = userdata;
+
+        (void) sd_event_source_set_enabled(s->wake_source, SD_EVENT_ONESHOT);
+}
+
+/* Edges that came while the board fell asleep have not been read: they wake it at once. */
+static bool watch_for_wake(Supervisor *s, struct HeldPin *p) {
+        GpioSettings settings = {
+                .direction = GPIO_DIRECTION_INPUT,
+                .edges = p->wake_edges & (GPIO_EDGE_RISING | GPIO_EDGE_FALLING),
+        };
+        GpioLineInfo info;
+        int r = gpio_request_info(p->request, &info);
+
+        if (r >= 0) {
+                settings.pull = info.settings.pull;
+                settings.debounce_usec = info.settings.debounce_usec;
+                r = gpio_request_watch(p->request, s->event, &settings, on_wake_edge, s);
+        }
+        if (r < 0)
+                log_warning_errno(r, "Line %s cannot end the deep sleep: %m", p->name);
+        else { /* which of several it was is not told */
+                size_t n = strlen(s->wake_detail);
+
+                (void) snprintf(s->wake_detail + n, sizeof s->wake_detail - n, "%s%s", n ? " or " : "wake by ",
+                                p->name);
+        }
+        if (r >= 0 && (p->wake_edges & LINK_PIN_WAKE_NOW))
+                (void) sd_event_source_set_enabled(s->wake_source, SD_EVENT_ONESHOT);
+        return r >= 0;
+}
+
 /* ---- resets ---- */
 
 static void make_safe(Supervisor *s, struct HeldPin *p, int level) {
@@ -186,11 +244,14 @@ void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
         size_t before = s->n_pins;
 
         kind = kind_for_pins(s, kind);
+        s->wake_detail[0] = '\0';
 
         for (size_t i = s->n_pins; i-- > 0;) {
                 struct HeldPin *p = &s->pins[i];
                 int level = pin_safe_level(s->config.pins.safe_state, p->name), r;
 
+                if (p->wake_edges != 0 && s->life.state == LIFE_DEEP_SLEEP && watch_for_wake(s, p))
+                        continue;
                 r = gpio_request_quiet(p->request);
                 if (r < 0)
                         log_debug("Line %s does not answer any more: %s", p->name, strerrordesc_np(-r) ?: "?");
@@ -307,6 +368,11 @@ int supervisor_pins_new(Supervisor *s) {
         /* A service on a machine without GPIO has none; who tries mpyd out on one gets some to play with. */
         if (source == GPIO_SOURCE_AUTO && service_managed(s->service))
                 source = GPIO_SOURCE_KERNEL;
+        r = sd_event_add_defer(s->event, &s->wake_source, on_wake, s);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->wake_source, SD_EVENT_OFF);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make an event source: %m");
         r = gpio_new(&s->gpio, s->event, source);
         if (r < 0)
                 return log_error_errno(r, "Failed to prepare the GPIO lines: %m");
@@ -328,5 +394,6 @@ void supervisor_pins_done(Supervisor *s) {
                 note_held(s);
         free(s->pins);
         s->pins = NULL;
+        s->wake_source = sd_event_source_disable_unref(s->wake_source);
         s->gpio = gpio_free(s->gpio);
 }

@@ -316,7 +316,8 @@ static LinkMessage boot_message(const Supervisor *s) {
                         .reason = next->reason,
                         .run_reason = next->run_reason,
                         .kind = next->kind,
-                        .flags = next->raw_repl ? LINK_BOOT_RAW_REPL : 0,
+                        .flags = (next->raw_repl ? LINK_BOOT_RAW_REPL : 0) |
+                                 (next->pin_wake ? LINK_BOOT_PIN_WAKE : 0),
                         .safe_mode = next->safe_mode,
                         .heap_size = s->config.board.heap,
                         .heap_max = s->config.board.heap_max,
@@ -712,6 +713,9 @@ static void on_message(void *userdata, const LinkMessage *m) {
                 break;
         case LINK_PIN:
                 supervisor_pins_ask(s, &m->pin);
+                break;
+        case LINK_PIN_WAKE:
+                supervisor_pins_wake(s, &m->pin_wake);
                 break;
         case LINK_BOOT:
         case LINK_INTERRUPT:

@@ -116,6 +116,8 @@ typedef struct Supervisor {
         Gpio *gpio;
         struct HeldPin *pins;          /* lines that a board has asked for, or that have a safe level */
         size_t n_pins;
+        sd_event_source *wake_source;  /* one of them has ended the deep sleep */
+        char wake_detail[96];
 
         struct {                       /* supervisor-boot.c */
                 BootPhase phase;

@@ -30,6 +30,7 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
                 { .type = LINK_WATCHDOG_WARNING, .watchdog_warning = { WATCHDOG_MACHINE } },
                 { .type = LINK_AWAKE },
                 { .type = LINK_PIN, .pin = { 1, "GPIO17", 6 } },
+                { .type = LINK_PIN_WAKE, .pin_wake = { 1, "GPIO4", 5 } },
                 { .type = LINK_PIN_LINE, .pin_line = { 1, 16, 0, 0, "used by leds", 12 } },
         };
         int size;
@@ -57,6 +58,8 @@ static void check_decoded(const LinkMessage *m, const uint8_t *message, size_t s
                 check_tail(message, size, m->data.data, m->data.size);
         if (m->type == LINK_PIN)
                 check_tail(message, size, m->pin.name, m->pin.name_size);
+        if (m->type == LINK_PIN_WAKE)
+                check_tail(message, size, m->pin_wake.name, m->pin_wake.name_size);
         if (m->type == LINK_PIN_LINE)
                 check_tail(message, size, m->pin_line.text, m->pin_line.text_size);
         FUZZ_CHECK(link_encode(m, again, sizeof again) == (int) size);

@@ -10,7 +10,7 @@ import pytest
 
 from mpydtest import BUILD, SOURCE, board_program, mpyctl_program, mpyd_program
 
-PAGES = ["mpyctl.1", "mpyd.8", "mpyd-board.8", "mpyd.conf.5", "org.mpyd1.5"]
+PAGES = ["mpyctl.1", "mpyd.8", "mpyd-action.8", "mpyd-board.8", "mpyd.conf.5", "org.mpyd1.5"]
 UTF8 = {**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "100", "MANPAGER": "cat"}
 
 

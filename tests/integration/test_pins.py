@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -360,3 +361,75 @@ def test_watch_tells_each_change(boards):
         p.kill()
         p.wait()
     assert b.ctl("pin", "watch", "GPIO99", check=False).returncode == 9
+
+
+# ---- sleep ----
+
+SLEEPER = """import machine
+from machine import Pin
+if machine.reset_cause() == machine.DEEPSLEEP_RESET:
+    print('woken', machine.wake_reason())
+    while True: pass
+Pin(4, Pin.IN, Pin.PULL_UP).irq(trigger=Pin.IRQ_FALLING, wake=machine.DEEPSLEEP)
+machine.deepsleep(%s)
+"""
+
+
+@pytest.mark.parametrize("time_ms", ["", "600000"])
+def test_a_pin_ends_a_deep_sleep(boards, time_ms):
+    b = boards({"main.py": SLEEPER % time_ms}, config=SIMULATED)
+    b.wait_state("deep-sleep")
+    assert b.ctl_json("pin")[4]["used"]  # it is watched
+    b.ctl("pin", "set", "GPIO4", "1")  # no falling edge
+    assert b.get("State") == "deep-sleep"
+    b.ctl("pin", "set", "GPIO4", "0")
+    p = b.wait_state("running")
+    assert (p["ResetCause"], p["ResetReason"]) == ("DEEPSLEEP_RESET", "DEEP_SLEEP_ALARM")
+    b.wait_log("woken 2")
+    assert b.wait_history(lambda rows: rows and rows[-1]["detail"] == "wake by GPIO4")
+    assert not b.ctl_json("pin")[4]["used"]
+    for level in "1010":
+        b.ctl("pin", "set", "GPIO4", level)  # of no meaning any more
+    assert b.get("HardResets") == p["HardResets"]
+
+
+def test_the_time_ends_it_all_the_same(boards):
+    b = boards({"main.py": SLEEPER % 300}, config=SIMULATED)
+    b.wait_state("running")
+    b.wait_log("woken 4")
+
+
+def test_an_edge_while_it_falls_asleep_is_not_lost(boards):
+    """The program has seen to everything but the press that comes just now."""
+    b = boards({"main.py": (SLEEPER % "").replace("machine.deepsleep()", "import time\nprint('ready')\n"
+                                                                         "machine.disable_irq()\ntime.sleep(2)\n"
+                                                                         "machine.deepsleep()")}, config=SIMULATED)
+    b.wait_log("ready")
+    b.ctl("pin", "set", "GPIO4", "0")
+    b.wait_state("running")
+    b.wait_log("woken")
+
+
+def test_a_pin_ends_a_light_sleep(board):
+    r = board.friendly()
+    r.line("import machine, time; from machine import Pin")
+    r.line("p = Pin(4, Pin.IN, Pin.PULL_UP); i = p.irq(trigger=Pin.IRQ_FALLING, wake=machine.SLEEP)")
+    r.write(b"t = time.ticks_ms(); machine.lightsleep(60000); time.ticks_diff(time.ticks_ms(), t) < 50000\r")
+    time.sleep(0.5)
+    board.ctl("pin", "set", "GPIO4", "0")
+    assert b"True" in r.read_until(b">>> ")
+    # without wake= an edge does not cut it short, and its handler runs meanwhile
+    r.line("seen = []; i = p.irq(seen.append, Pin.IRQ_FALLING)")
+    r.write(b"t = time.ticks_ms(); machine.lightsleep(1500); time.ticks_diff(time.ticks_ms(), t) >= 1500, len(seen)\r")
+    time.sleep(0.3)
+    board.ctl("pin", "set", "GPIO4", "1")
+    board.ctl("pin", "set", "GPIO4", "0")
+    assert b"(True, 1)" in r.read_until(b">>> ")
+
+
+@pytest.mark.parametrize("wake", ["8", "-1", "'x'"])
+def test_what_is_no_sleep(board, wake):
+    r = board.friendly()
+    r.line("from machine import Pin")
+    out = r.line(f"Pin(4).irq(wake={wake})")
+    assert "ValueError: wake is machine.SLEEP, machine.DEEPSLEEP or both" in out or "TypeError" in out

@@ -43,6 +43,7 @@ static const LinkMessage samples[] = {
         { .type = LINK_AWAKE },
         { .type = LINK_PIN, .pin = { 7, "GPIO17", 6 } },
         { .type = LINK_PIN, .pin = { UINT32_MAX, "x", 1 } },
+        { .type = LINK_PIN_WAKE, .pin_wake = { 3 | LINK_PIN_WAKE_NOW, "GPIO17", 6 } },
         { .type = LINK_PIN_LINE, .pin_line = { 7, 0, 2, 3, "simulated:17", 12 } },
         { .type = LINK_PIN_LINE, .pin_line = { 8, EBUSY, 0, 0, NULL, 0 } },
 };
@@ -106,6 +107,10 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
                 assert_int_equal(a->pin.ticket, b->pin.ticket);
                 assert_tail_equal(a->pin.name, a->pin.name_size, b->pin.name, b->pin.name_size);
                 break;
+        case LINK_PIN_WAKE:
+                assert_int_equal(a->pin_wake.edges, b->pin_wake.edges);
+                assert_tail_equal(a->pin_wake.name, a->pin_wake.name_size, b->pin_wake.name, b->pin_wake.name_size);
+                break;
         case LINK_PIN_LINE:
                 assert_int_equal(a->pin_line.ticket, b->pin_line.ticket);
                 assert_int_equal(a->pin_line.error, b->pin_line.error);
@@ -164,8 +169,8 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 4, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
-                3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0,
+                0x50, 0x4d, 5, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
                 1, 2, 3, 4, 5, 6, 7, 0xff,
         };
@@ -208,6 +213,7 @@ static void test_wrong_payload_size(void **state) {
                 { LINK_WATCHDOG, 24, 24 },  { LINK_WATCHDOG_WARNING, 4, 4 },
                 { LINK_AWAKE, 0, 0 },        { LINK_PIN, 4 + 1, 4 + LINK_PIN_NAME_MAX },
                 { LINK_PIN_LINE, 16, 16 + LINK_PIN_TEXT_MAX },
+                { LINK_PIN_WAKE, 4 + 1, 4 + LINK_PIN_NAME_MAX },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
@@ -223,8 +229,10 @@ static void test_wrong_payload_size(void **state) {
                                 buf[LINK_HEADER_SIZE] = LINK_VERSION;
                         if (types[i].type == LINK_BOOT || types[i].type == LINK_WATCHDOG)
                                 buf[LINK_HEADER_SIZE] = 1; /* a cause, what can be stopped */
-                        if (types[i].type == LINK_PIN)
+                        if (types[i].type == LINK_PIN || types[i].type == LINK_PIN_WAKE)
                                 memset(buf + LINK_HEADER_SIZE, 'x', payload);
+                        if (types[i].type == LINK_PIN_WAKE)
+                                memcpy(buf + LINK_HEADER_SIZE, "\1\0\0", 4);
                         if (fits)
                                 assert_int_equal(decode(buf, LINK_HEADER_SIZE + payload, &m, NULL),
                                                  0);
@@ -397,6 +405,10 @@ static void test_encode_refuses(void **state) {
                 { .type = (LinkType) 63 },
                 { .type = (LinkType) (LINK_PIN_LINE + 1) },
                 { .type = LINK_PIN, .pin = { 1, "", 0 } },
+                { .type = LINK_PIN_WAKE, .pin_wake = { 0, "GPIO1", 5 } },
+                { .type = LINK_PIN_WAKE, .pin_wake = { LINK_PIN_WAKE_NOW, "GPIO1", 5 } },
+                { .type = LINK_PIN_WAKE, .pin_wake = { 9, "GPIO1", 5 } },
+                { .type = LINK_PIN_WAKE, .pin_wake = { 1, "", 0 } },
                 { .type = LINK_PIN, .pin = { 1, "a\0b", 3 } },
                 { .type = LINK_PIN, .pin = { 1, NULL, 1 } },
                 { .type = LINK_PIN_LINE, .pin_line = { 1, 4096, 0, 0, NULL, 0 } },

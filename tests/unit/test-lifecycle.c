@@ -253,6 +253,7 @@ typedef enum EventName {
         WATCHDOG,
         FAULT,
         EXITED,
+        WAKE,
         EARLY_TIMER,
         TIMER,
         SHUTDOWN,
@@ -285,6 +286,7 @@ static const struct {
         EVENT(WATCHDOG, WATCHDOG, .detail = "machine.WDT was not fed for 5s"),
         EVENT(FAULT, FAULT, .detail = "it sent a malformed message"),
         EVENT(EXITED, EXITED, .exit_status = 3),
+        EVENT(WAKE, WAKE, .detail = "wake by GPIO4"),
         EVENT(EARLY_TIMER, TIMER),
         EVENT(TIMER, TIMER),
         EVENT(SHUTDOWN, SHUTDOWN),
@@ -579,11 +581,13 @@ static const Cell table[PLACE_MAX][EVENT_MAX] = {
                 [ORDER_SOFT] = NEW_HARD,
                 [ORDER_HARD] = NEW_HARD,
                 [TIMER] = NEW_HARD,
+                [WAKE] = NEW_HARD,
                 [SHUTDOWN] = QUIT,
         },
         [P_SLEEP_FOREVER] = {
                 [ORDER_SOFT] = NEW_HARD,
                 [ORDER_HARD] = NEW_HARD,
+                [WAKE] = NEW_HARD,
                 [SHUTDOWN] = QUIT,
         },
         [P_STUCK] = {
@@ -1111,6 +1115,40 @@ static void test_deep_sleep(void **state) {
         assert_int_equal(w.life.n_hard, 2);
 }
 
+static void reset_by(World *w, bool attended, EventName stage, ResetKind kind) {
+        PLAY(w, HELLO, RECORDED, STAGE_INTERNAL);
+        happen(w, stage);
+        step(w, &(LifeEvent) {
+                        .type = LIFE_EVENT_ASKED,
+                        .kind = kind,
+                        .sleep_usec = 0,
+                        .attended = attended,
+                });
+        happen(w, EXITED);
+}
+
+static void test_wake_by_a_line(void **state) {
+        World w = world_at(P_SLEEP);
+
+        then(&w, WAKE, LIFE_POWERING_ON, "record discard-input spawn");
+        assert_int_equal(w.life.next.cause, RESET_CAUSE_DEEPSLEEP);
+        assert_int_equal(w.life.next.reason, RESET_REASON_DEEP_SLEEP_ALARM);
+        assert_true(w.life.next.pin_wake);
+        assert_string_equal(w.life.next.detail, "wake by GPIO4");
+        PLAY(&w, HELLO, RECORDED, STAGE_MAIN, ORDER_HARD, EXITED);
+        assert_false(w.life.next.pin_wake);
+
+        /* A storm of such sleeps is slowed down all the same. */
+        w = world_at(P_SPAWNED);
+        for (unsigned i = 0; i <= limits.burst; i++) {
+                reset_by(&w, false, STAGE_MAIN, RESET_KIND_DEEPSLEEP);
+                if (i < limits.burst)
+                        then(&w, WAKE, LIFE_POWERING_ON, "record discard-input spawn");
+        }
+        then(&w, WAKE, LIFE_DEEP_SLEEP, "");
+        then(&w, TIMER, LIFE_POWERING_ON, "record discard-input spawn");
+}
+
 static void test_deep_sleep_forever(void **state) {
         World w = world_at(P_SLEEP_FOREVER);
 
@@ -1226,18 +1264,6 @@ static void test_spawn_failures_are_not_resets(void **state) {
         assert_int_equal(w.n_records, 1);
         PLAY(&w, HELLO, RECORDED);
         assert_int_equal(w.life.next.cause, RESET_CAUSE_PWRON);
-}
-
-static void reset_by(World *w, bool attended, EventName stage, ResetKind kind) {
-        PLAY(w, HELLO, RECORDED, STAGE_INTERNAL);
-        happen(w, stage);
-        step(w, &(LifeEvent) {
-                        .type = LIFE_EVENT_ASKED,
-                        .kind = kind,
-                        .sleep_usec = 0,
-                        .attended = attended,
-                });
-        happen(w, EXITED);
 }
 
 /* A storm: the burst is quick, then one a second; counted, and said. */
@@ -1529,6 +1555,7 @@ int main(void) {
                 cmocka_unit_test(test_leftover_and_a_daemon_that_keeps_failing),
                 cmocka_unit_test(test_shutdown_beside_a_leftover),
                 cmocka_unit_test(test_deep_sleep),
+                cmocka_unit_test(test_wake_by_a_line),
                 cmocka_unit_test(test_deep_sleep_forever),
                 cmocka_unit_test(test_deep_sleep_past_the_end_of_time),
                 cmocka_unit_test(test_back_off),

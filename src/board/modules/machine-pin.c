@@ -8,6 +8,7 @@
  * named; OSError(EPERM): configuration keeps it from scripts. */
 #include "util/macros.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -34,6 +35,8 @@ enum { PULL_UP = 1, PULL_DOWN = 2 };
 #define EDGES_WAITING_MAX 64u /* of one pin, whose handler has not been called yet */
 #define PINS_PER_TURN 16
 
+static atomic_bool woken; /* an edge that ends a light sleep has come */
+
 typedef struct Pin {
         mp_obj_base_t base;
         struct Pin *next;        /* of MP_STATE_PORT(machine_pins); never taken out of it */
@@ -48,6 +51,8 @@ typedef struct Pin {
         unsigned n_waiting;
         bool overrun_told;
         mp_uint_t irq_flags;     /* of the edge that is being handled */
+        mp_uint_t wake;          /* PIN_WAKE_FROM_… */
+        bool wake_seen;          /* under the IRQ lock: an edge that no handler was there for */
 } Pin;
 
 static int edges_fd = -EBADF; /* epoll(7): pins with a handler */
@@ -434,6 +439,9 @@ static void take_edges_of(Pin *p) {
         int r = 0;
 
         for (unsigned i = 0; i < EDGES_WAITING_MAX && (r = gpio_line_next_edge(&p->line, &e)) > 0; i++) {
+                if (p->wake & PIN_WAKE_FROM_LIGHTSLEEP)
+                        atomic_store(&woken, true);
+                p->wake_seen |= !p->irq || p->irq->handler == mp_const_none;
                 if (p->n_waiting < EDGES_WAITING_MAX)
                         p->waiting[p->n_waiting++] = (uint8_t) e.edge;
                 else if (!p->overrun_told) {
@@ -484,6 +492,7 @@ static void set_trigger(Pin *p, mp_uint_t trigger, uint32_t debounce_usec) {
         watch(p, trigger != 0);
         irq_lock();
         p->n_waiting = 0; /* of the setting before */
+        p->wake_seen = false;
         p->trigger = trigger;
         irq_unlock();
 }
@@ -501,24 +510,63 @@ static mp_uint_t irq_info(mp_obj_t self_in, mp_uint_t what) {
         return what == MP_IRQ_INFO_FLAGS ? p->irq_flags : what == MP_IRQ_INFO_TRIGGERS ? p->trigger : 0;
 }
 
+/* ---- sleep ---- */
+
+bool pins_woken(void) {
+        return atomic_load(&woken);
+}
+
+void pins_sleep_begins(void) {
+        atomic_store(&woken, false);
+}
+
+/* From here on edges are left to the supervisor. One that has come since irq() and that no handler has seen
+ * counts: the program may have looked just before. */
+static void tell_wake(Pin *p) {
+        LinkMessage m = {
+                .type = LINK_PIN_WAKE,
+                .pin_wake = { (uint32_t) p->trigger, p->name, strlen(p->name) },
+        };
+
+        irq_lock();
+        (void) epoll_ctl(edges_fd, EPOLL_CTL_DEL, p->line.fd, NULL);
+        if (p->wake_seen || p->n_waiting > 0)
+                m.pin_wake.edges |= LINK_PIN_WAKE_NOW;
+        irq_unlock();
+        link_send(&m);
+}
+
+void pins_tell_wake(void) {
+        for (Pin *p = MP_STATE_PORT(machine_pins); p; p = p->next)
+                if ((p->wake & PIN_WAKE_FROM_DEEPSLEEP) && p->trigger != 0)
+                        tell_wake(p);
+}
+
 static const mp_irq_methods_t irq_methods = { .trigger = irq_trigger, .info = irq_info };
 
-/* irq(handler=None, trigger=IRQ_FALLING|IRQ_RISING, *, hard=False, debounce=0): debounce is in
- * microseconds, and ours: an edge counts when the line has been stable for so long. */
+/* irq(handler=None, trigger=IRQ_FALLING|IRQ_RISING, *, wake=None, hard=False, debounce=0): wake is
+ * machine.SLEEP, machine.DEEPSLEEP or both: an edge ends a sleep of that kind, with or without a handler.
+ * debounce is in microseconds, and ours: an edge counts when the line has been stable for so long. */
 static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
-        enum { ARG_HANDLER, ARG_TRIGGER, ARG_HARD, ARG_DEBOUNCE, ARG_MAX };
+        enum { ARG_HANDLER, ARG_TRIGGER, ARG_WAKE, ARG_HARD, ARG_DEBOUNCE, ARG_MAX };
         static const mp_arg_t allowed[ARG_MAX] = {
                 { MP_QSTR_handler, MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
                 { MP_QSTR_trigger, MP_ARG_INT, { .u_int = GPIO_EDGE_RISING | GPIO_EDGE_FALLING } },
+                { MP_QSTR_wake, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
                 { MP_QSTR_hard, MP_ARG_KW_ONLY | MP_ARG_BOOL, { .u_bool = false } },
                 { MP_QSTR_debounce, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
         };
         Pin *p = MP_OBJ_TO_PTR(pos[0]);
         mp_arg_val_t args[ARG_MAX];
+        mp_int_t wake = 0;
         mp_obj_t handler;
 
         mp_arg_parse_all(n_args - 1, pos + 1, kw, ARG_MAX, allowed, args);
         handler = args[ARG_HANDLER].u_obj;
+        if (args[ARG_WAKE].u_obj != mp_const_none)
+                wake = mp_obj_get_int(args[ARG_WAKE].u_obj);
+        if (wake & ~(mp_int_t) (PIN_WAKE_FROM_IDLE | PIN_WAKE_FROM_LIGHTSLEEP | PIN_WAKE_FROM_DEEPSLEEP))
+                mp_raise_ValueError(MP_ERROR_TEXT("wake is machine.SLEEP, machine.DEEPSLEEP or both"));
         if (handler != mp_const_none && !mp_obj_is_callable(handler))
                 mp_raise_TypeError(MP_ERROR_TEXT("handler must be callable"));
         if (args[ARG_TRIGGER].u_int & ~(mp_int_t) (GPIO_EDGE_RISING | GPIO_EDGE_FALLING) ||
@@ -530,7 +578,8 @@ static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
                 p->irq = mp_irq_new(&irq_methods, MP_OBJ_FROM_PTR(p));
         if (n_args > 1 || kw->used > 0) {
                 p->irq->handler = mp_const_none; /* none of the old edges reaches the new handler */
-                set_trigger(p, handler == mp_const_none ? 0 : (mp_uint_t) args[ARG_TRIGGER].u_int,
+                p->wake = (mp_uint_t) wake;
+                set_trigger(p, handler == mp_const_none && wake == 0 ? 0 : (mp_uint_t) args[ARG_TRIGGER].u_int,
                             (uint32_t) args[ARG_DEBOUNCE].u_int);
                 p->irq->ishard = args[ARG_HARD].u_bool;
                 p->irq->handler = handler;

@@ -3,6 +3,7 @@
 #include "board/board.h"
 #include "board/irq.h"
 #include "board/modules/machine.h"
+#include "board/pins.h"
 #include "board/reset.h"
 #include "board/wait.h"
 #include "py/mphal.h"

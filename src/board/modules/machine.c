@@ -7,6 +7,7 @@
 #include "board/input.h"
 #include "board/irq.h"
 #include "board/modules/machine.h"
+#include "board/pins.h"
 #include "board/reset.h"
 #include "board/wait.h"
 #include "py/runtime.h"
@@ -33,10 +34,11 @@ static int64_t sleep_nsec(mp_obj_t time) {
 }
 
 /* All state is kept; only the program stops. Without a time it sleeps until something happens: a
- * key, a callback, Ctrl-C. */
+ * key, a callback, Ctrl-C. With one it ends earlier only for a pin that is to wake it. */
 void machine_lightsleep_for(mp_obj_t time) {
         if (time != MP_OBJ_NULL && time != mp_const_none) {
-                vm_delay(sleep_nsec(time));
+                pins_sleep_begins();
+                vm_delay_unless(sleep_nsec(time), pins_woken);
                 return;
         }
         irq_handle_events();
@@ -52,8 +54,19 @@ _Noreturn void machine_deepsleep_for(mp_obj_t time) {
 
                 usec = nsec == VM_SLEEP_FOREVER ? UINT64_MAX : (uint64_t) nsec / 1000;
         }
+        pins_tell_wake();
         reset_deepsleep(usec);
 }
+
+/* Of the sleep that ended with this boot, as esp32 has the numbers; 0: there was none. */
+static mp_obj_t machine_wake_reason(void) {
+        return MP_OBJ_NEW_SMALL_INT(board.boot.flags & LINK_BOOT_PIN_WAKE                  ? MACHINE_PIN_WAKE
+                                    : board.boot.reason == RESET_REASON_DEEP_SLEEP_ALARM &&
+                                                    board.boot.cause == RESET_CAUSE_DEEPSLEEP
+                                            ? MACHINE_RTC_WAKE
+                                            : 0);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(machine_wake_reason_obj, machine_wake_reason);
 
 /* The token says whether they were off before, so that pairs nest. */
 static mp_obj_t machine_disable_irq(void) {
