@@ -25,6 +25,7 @@ USER = 65534 if os.geteuid() == 0 else None
 ARGUMENTS = [f"--user={USER}:{USER}"] if USER else []
 SLOW = 5 if "ASAN_OPTIONS" in os.environ else 1
 
+VERSION = 5  # LINK_VERSION
 HEADER = struct.Struct("<HHHHII")
 HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG, WATCHDOG, AWAKE = range(1, 9)
 BOOT, INTERRUPT, STOP, ABORT, WATCHDOG_WARNING = range(64, 69)
@@ -117,12 +118,12 @@ class Board:
         os.close(self.retained)
 
     def send(self, kind, payload=b""):
-        self.life.link.send(HEADER.pack(0x4d50, 4, kind, 0, len(payload), 0) + payload)
+        self.life.link.send(HEADER.pack(0x4d50, VERSION, kind, 0, len(payload), 0) + payload)
 
     def take(self, data):
         magic, version, kind, zero, size, _ = HEADER.unpack_from(data)
         payload = data[16:]
-        assert (magic, version, zero, size) == (0x4d50, 4, 0, len(payload))
+        assert (magic, version, zero, size) == (0x4d50, VERSION, 0, len(payload))
         if kind == HELLO:
             cause, reset, flags = self.life.boot
             self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, self.safe_mode, *self.heap,
