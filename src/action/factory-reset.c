@@ -26,7 +26,7 @@
 #define FLASH "flash"
 #define SETTINGS "settings.toml" /* what --keep-config keeps */
 #define SETS_KEPT 3u
-#define SETS_MAX 1000u
+#define SETS_MAX 999999u
 #define NAME_TRIES 100
 #define MARKER_MAX 256u
 
@@ -77,7 +77,7 @@ static void parse_marker(Reset *x, const char *text) {
         int p, e;
         unsigned set;
 
-        if (sscanf(text, "mpyd-factory-reset %15s %4u %15s %15s", phase, &set, erase, keep) != 4)
+        if (sscanf(text, "mpyd-factory-reset %15s %6u %15s %15s", phase, &set, erase, keep) != 4)
                 return;
         p = find_word(phases, PHASE_MAX, phase);
         e = find_word(erasures, ELEMENTSOF(erasures), erase);
@@ -122,7 +122,7 @@ static size_t list_sets(int sets_fd, unsigned *ret_low, unsigned *ret_high) {
                 unsigned number;
                 char again[16];
 
-                if (sscanf(e->d_name, "%4u", &number) != 1 || number == 0 ||
+                if (sscanf(e->d_name, "%6u", &number) != 1 || number == 0 ||
                     snprintf(again, sizeof again, "%u", number) < 0 || !streq(again, e->d_name) ||
                     unlinkat(sets_fd, e->d_name, AT_REMOVEDIR) == 0)
                         continue;
