@@ -4,7 +4,6 @@
 #include "daemon/control-private.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

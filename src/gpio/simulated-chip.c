@@ -2,8 +2,8 @@
 /* A chip that is not there: lines named as on a Raspberry Pi's header, at which a world without hardware
  * can be played. It behaves as that machine's kernel driver does where that matters: a line that is
  * released goes on driving what it drove, requests are exclusive, edges wait for their reader, and a line
- * that floats reads what it read last. Debouncing is taken and has no effect: what drives these lines does
- * not bounce. */
+ * that floats reads what it read last. A debounced line reads, and tells by an edge, what it has been for so
+ * long. */
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +34,9 @@ typedef struct SimLine {
         bool output;         /* what it drives, when it is one */
         int driven;          /* by the world: 0, 1; -1: by nobody */
         bool level;          /* as it was last */
+        uint32_t debounce_usec; /* 0: none */
+        bool steady;         /* level of a debounced one */
+        sd_event_source *debounce_timer;
         int fd;              /* our end of the descriptor that was opened last */
         sd_event_source *source;
         uint32_t seqno;
@@ -81,6 +84,37 @@ static void tell_edge(SimLine *l, bool rising) {
         (void) send(l->fd, &reply, sizeof reply, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static bool shown_level(const SimLine *l) {
+        return l->debounce_usec > 0 ? l->steady : l->level;
+}
+
+static void change(SimLine *l, bool now) {
+        if (l->fd >= 0 && (l->flags & (now ? GPIO_V2_LINE_FLAG_EDGE_RISING : GPIO_V2_LINE_FLAG_EDGE_FALLING)))
+                tell_edge(l, now);
+}
+
+static int on_steady(sd_event_source *source, uint64_t usec, void *userdata) {
+        SimLine *l = userdata;
+
+        if (l->debounce_usec > 0 && l->steady != l->level) {
+                l->steady = l->level;
+                change(l, l->steady);
+        }
+        return 0;
+}
+
+/* Each change begins the time anew. */
+static void wait_until_steady(SimLine *l) {
+        int r = 0;
+
+        if (!l->debounce_timer)
+                r = sd_event_add_time(l->chip->event, &l->debounce_timer, CLOCK_MONOTONIC, 0, 1, on_steady, l);
+        if (r >= 0)
+                r = sd_event_source_set_time_relative(l->debounce_timer, l->debounce_usec);
+        if (r >= 0)
+                (void) sd_event_source_set_enabled(l->debounce_timer, SD_EVENT_ONESHOT);
+}
+
 /* After anything that may have changed it. */
 static void settle(SimLine *l) {
         bool now = level_of(l);
@@ -88,8 +122,10 @@ static void settle(SimLine *l) {
         if (now == l->level)
                 return;
         l->level = now;
-        if (l->fd >= 0 && (l->flags & (now ? GPIO_V2_LINE_FLAG_EDGE_RISING : GPIO_V2_LINE_FLAG_EDGE_FALLING)))
-                tell_edge(l, now);
+        if (l->debounce_usec > 0)
+                wait_until_steady(l);
+        else
+                change(l, now);
 }
 
 /* ---- what a holder of the descriptor asks ---- */
@@ -105,6 +141,7 @@ static int set_value(SimLine *l, bool value) {
 static int configure(SimLine *l, const struct gpio_v2_line_config *c) {
         uint64_t both = GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_OUTPUT;
         bool output = l->output;
+        uint32_t debounce_usec = 0;
 
         if (!(c->flags & both) || (c->flags & both) == both || c->num_attrs > GPIO_V2_LINE_NUM_ATTRS_MAX)
                 return -EINVAL;
@@ -113,16 +150,21 @@ static int configure(SimLine *l, const struct gpio_v2_line_config *c) {
         for (uint32_t i = 0; i < c->num_attrs; i++)
                 if (c->attrs[i].attr.id == GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES && (c->attrs[i].mask & 1))
                         output = c->attrs[i].attr.values & 1;
+                else if (c->attrs[i].attr.id == GPIO_V2_LINE_ATTR_ID_DEBOUNCE && (c->attrs[i].mask & 1))
+                        debounce_usec = c->attrs[i].attr.debounce_period_us;
         l->flags = c->flags;
         l->output = output;
+        l->debounce_usec = 0; /* what the setting itself changes is no bounce */
         settle(l);
+        l->debounce_usec = debounce_usec;
+        l->steady = l->level;
         return 0;
 }
 
 static int answer(SimLine *l, const GpioSimRequest *q, GpioSimReply *reply) {
         switch (q->command) {
         case GPIO_SIM_GET:
-                reply->values = (struct gpio_v2_line_values) { .bits = l->level, .mask = 1 };
+                reply->values = (struct gpio_v2_line_values) { .bits = shown_level(l), .mask = 1 };
                 return 0;
         case GPIO_SIM_SET:
                 return q->values.mask & 1 ? set_value(l, q->values.bits & 1) : -EINVAL;
@@ -191,11 +233,17 @@ int gpio_simulated_new(void **ret_chips, sd_event *event) {
         return 0;
 }
 
+static void release_all(SimLine *l) {
+        close_end(l);
+        l->debounce_timer = sd_event_source_disable_unref(l->debounce_timer);
+        l->debounce_usec = 0;
+}
+
 static void sim_done(void *chips) {
         SimChip *c = chips;
 
         for (unsigned i = 0; i < LINES; i++)
-                close_end(&c->lines[i]);
+                release_all(&c->lines[i]);
         free(c);
 }
 
@@ -218,7 +266,7 @@ static int sim_request(void *chips, const char *name, const char *consumer, void
 static void sim_release(void *line) {
         SimLine *l = line;
 
-        close_end(l);
+        release_all(l);
         l->requested = false;
         l->consumer[0] = '\0';
         l->flags &= ~(uint64_t) (GPIO_V2_LINE_FLAG_EDGE_RISING | GPIO_V2_LINE_FLAG_EDGE_FALLING);
@@ -247,6 +295,7 @@ static void fill_info(const SimLine *l, GpioLineInfo *ret) {
         (void) snprintf(ret->name, sizeof ret->name, "GPIO%u", l->offset);
         (void) snprintf(ret->consumer, sizeof ret->consumer, "%s", l->consumer);
         gpio_settings_from_flags(l->flags, &ret->settings);
+        ret->settings.debounce_usec = l->debounce_usec;
 }
 
 static int sim_info(void *line, GpioLineInfo *ret) {
@@ -255,7 +304,7 @@ static int sim_info(void *line, GpioLineInfo *ret) {
 }
 
 static int sim_get(void *line) {
-        return ((SimLine *) line)->level;
+        return shown_level(line);
 }
 
 static int sim_configure(void *line, const GpioSettings *s) {
@@ -269,6 +318,7 @@ static int sim_quiet(void *line) {
         SimLine *l = line;
 
         l->flags &= ~(uint64_t) (GPIO_V2_LINE_FLAG_EDGE_RISING | GPIO_V2_LINE_FLAG_EDGE_FALLING);
+        l->debounce_usec = 0;
         close_end(l);
         return 0;
 }
@@ -298,7 +348,7 @@ static int sim_drive(void *chips, const char *name, int level) {
 static int sim_level(void *chips, const char *name) {
         const SimLine *l = find(chips, name);
 
-        return l ? l->level : -ENOENT;
+        return l ? shown_level(l) : -ENOENT;
 }
 
 const GpioBackend gpio_simulated_backend = {

@@ -363,6 +363,21 @@ def test_watch_tells_each_change(boards):
     assert b.ctl("pin", "watch", "GPIO99", check=False).returncode == 9
 
 
+def test_debounce(board):
+    """What lasts shorter is not seen, neither as an edge nor as a level."""
+    r = board.friendly()
+    r.line("from machine import Pin; import time; seen = []")
+    r.line("p = Pin(4, Pin.IN, Pin.PULL_UP)")
+    r.line("i = p.irq(lambda p: seen.append(p.irq().flags()), debounce=2000000)")
+    for level in "01010":  # bounces, and comes to rest low
+        board.ctl("pin", "set", "GPIO4", level)
+    assert r.line("p.value(), seen") == "(1, [])\r\n"
+    assert r.line("time.sleep(2.5); p.value(), seen") == "(0, [2])\r\n"
+    board.ctl("pin", "set", "GPIO4", "1")
+    board.ctl("pin", "set", "GPIO4", "0")  # too short to be anything
+    assert r.line("time.sleep(2.5); p.value(), seen") == "(0, [2])\r\n"
+
+
 # ---- sleep ----
 
 SLEEPER = """import machine
