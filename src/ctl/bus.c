@@ -310,6 +310,31 @@ int bus_get_properties(sd_bus *bus, json_t **ret, sd_bus_error *e) {
         return 0;
 }
 
+static int read_state(const Ctl *c, bool may_be_absent, sd_bus **ret_bus, json_t **ret) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        *ret = NULL;
+        r = bus_connect(c, &bus);
+        if (r < 0)
+                return may_be_absent && bus_is_absent(r) ? CTL_EXIT_OK : bus_explain(c, r, NULL, "talk to mpyd");
+        r = bus_get_properties(bus, ret, &e);
+        if (r < 0)
+                return bus_explain(c, r, &e, "read the board's state");
+        if (ret_bus)
+                *ret_bus = TAKE_PTR(bus);
+        return CTL_EXIT_OK;
+}
+
+int bus_read_state(const Ctl *c, sd_bus **ret_bus, json_t **ret) {
+        return read_state(c, false, ret_bus, ret);
+}
+
+int bus_read_state_if_running(const Ctl *c, sd_bus **ret_bus, json_t **ret) {
+        return read_state(c, true, ret_bus, ret);
+}
+
 const char *property_string(const json_t *properties, const char *name) {
         const char *s = json_string_value(json_object_get(properties, name));
 

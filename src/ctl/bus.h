@@ -27,6 +27,11 @@ int bus_explain(const Ctl *c, int error, const sd_bus_error *e, const char *doin
 /* All properties as an object with the names in snake_case ("board_pid"); the caller owns it. */
 int bus_get_properties(sd_bus *bus, struct json_t **ret, sd_bus_error *e) _must_check_;
 
+/* Connects and reads them all: has complained when it returns an exit code > 0. *ret_bus is the caller's, too
+ * (NULL: not wanted). Without a daemon *ret is NULL for _if_running, and that is no failure. */
+int bus_read_state(const Ctl *c, sd_bus **ret_bus, struct json_t **ret) _must_check_;
+int bus_read_state_if_running(const Ctl *c, sd_bus **ret_bus, struct json_t **ret) _must_check_;
+
 /* A method of the board's interface. The default timeout is generous: a forced stop takes
  * seconds. */
 #define BUS_TIMEOUT_USEC (30 * UINT64_C(1000000))

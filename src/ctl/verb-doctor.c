@@ -90,7 +90,6 @@ static void print_json(const DoctorFinding *found, size_t n, const char *verdict
 }
 
 static int doctor_run(const Ctl *c, const Invocation *in) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ HistoryTotals *totals = calloc(1, sizeof *totals);
         _cleanup_close_ int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -98,17 +97,13 @@ static int doctor_run(const Ctl *c, const Invocation *in) {
         DoctorFinding found[DOCTOR_FINDINGS_MAX];
         unsigned counts[DOCTOR_VERDICT_MAX];
         DoctorVerdict worst;
-        json_t *p = NULL;
+        json_t *p;
         size_t n;
         int r;
 
-        r = bus_connect(c, &bus);
-        if (r < 0 && !bus_is_absent(r))
-                return bus_explain(c, r, NULL, "talk to mpyd");
-        if (r >= 0)
-                r = bus_get_properties(bus, &p, &e);
-        if (bus && r < 0)
-                return bus_explain(c, r, &e, "read the board's state");
+        r = bus_read_state_if_running(c, &bus, &p);
+        if (r > 0)
+                return r;
         if (totals && (bus ? history_fetch_totals_live(bus, totals, NULL) : history_fetch_totals_offline(c, totals)) >= 0)
                 f.totals = totals;
         f.properties = p;

@@ -90,21 +90,16 @@ static void put_all(FILE *f, const json_t *p, const HistoryTotals *t) {
 
 /* What is known: with no daemon that it is down, and the totals from the file. */
 static int gather(const Ctl *c, char **ret, size_t *ret_size) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ HistoryTotals *t = calloc(1, sizeof *t);
-        json_t *p = NULL;
+        json_t *p;
         bool known;
         FILE *f;
         int r;
 
-        r = bus_connect(c, &bus);
-        if (r < 0 && !bus_is_absent(r))
-                return bus_explain(c, r, NULL, "talk to mpyd");
-        if (r >= 0)
-                r = bus_get_properties(bus, &p, &e);
-        if (bus && r < 0)
-                return bus_explain(c, r, &e, "read the board's state");
+        r = bus_read_state_if_running(c, &bus, &p);
+        if (r > 0)
+                return r;
         known = t && (bus ? history_fetch_totals_live(bus, t, NULL) : history_fetch_totals_offline(c, t)) >= 0;
 
         f = open_memstream(ret, ret_size);

@@ -65,17 +65,14 @@ int reset_and_wait(const Ctl *c, uint64_t wait_usec, const char *kind, const cha
                    const char *types, ...) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
-        json_t *p = NULL;
         uint64_t before, resets;
         va_list ap;
+        json_t *p;
         int r;
 
-        r = bus_connect_or_explain(c, &bus);
+        r = bus_read_state(c, &bus, &p);
         if (r > 0)
                 return r;
-        r = bus_get_properties(bus, &p, &e);
-        if (r < 0)
-                return bus_explain(c, r, &e, "read the board's state");
         before = property_u64(p, "board_started_boottime");
         resets = count_resets(p);
         json_decref(p);

@@ -30,17 +30,12 @@ static void print_state(const json_t *p) {
 }
 
 static int show_status(const Ctl *c) {
-        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
-        json_t *p = NULL;
+        json_t *p;
         int r;
 
-        r = bus_connect_or_explain(c, &bus);
+        r = bus_read_state(c, NULL, &p);
         if (r > 0)
                 return r;
-        r = bus_get_properties(bus, &p, &e);
-        if (r < 0)
-                return bus_explain(c, r, &e, "read the board's state");
         if (c->json) {
                 json_t *o = json_object();
 
