@@ -72,6 +72,8 @@ static void tell(Supervisor *s, const SafeModeState *before) {
             (now->reason != before->reason || now->door != before->door)) {
                 safe_mode_describe(&s->safe_mode, s->safe_mode_flag, text);
                 text[0] = 'S';
+                if (text[strlen(text) - 1] == '.') /* some reasons are sentences */
+                        text[strlen(text) - 1] = '\0';
                 journal_log(JOURNAL_SAFE_MODE, fields, "%s. Neither boot.py nor main.py runs.", text);
                 (void) history_add_event(s->history, "safe-mode", text);
         } else if (now->reason == SAFE_MODE_NONE && before->reason != SAFE_MODE_NONE) {
