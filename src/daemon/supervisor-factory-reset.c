@@ -13,6 +13,7 @@
 #include "mpyd/retained.h"
 #include "util/log.h"
 
+#define ROOM_FIRST_USEC (10 * USEC_PER_SEC) /* after a start, when there is enough else to do */
 #define ROOM_EVERY_USEC USEC_PER_HOUR
 #define ROOM_PERCENT 10u /* of the disk, or of its inodes: less than that is free */
 
@@ -155,7 +156,7 @@ static int on_room_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 int supervisor_factory_reset_new(Supervisor *s) {
         int r = sd_event_add_time_relative(s->event, &s->factory_reset.room_timer, CLOCK_MONOTONIC,
-                                           USEC_PER_MINUTE, USEC_PER_SEC, on_room_timer, s);
+                                           ROOM_FIRST_USEC, USEC_PER_SEC, on_room_timer, s);
 
         return r < 0 ? log_error_errno(r, "Failed to make a timer: %m") : 0;
 }

@@ -132,6 +132,16 @@ def test_three_sets_are_kept(board):
     assert {n: files["mark.txt"] for n, files in sets(board).items()} == {"3": "3", "4": "4", "5": "5"}
 
 
+def test_room_is_made_by_the_oldest(board):
+    for _ in range(2):
+        board.ctl("factory-reset", "--yes")
+    assert act(board, {"verb": "make-room"}) == f"ok {board.state_dir}/before-factory-reset/1"
+    assert list(sets(board)) == ["2"]
+    act(board, {"verb": "make-room"})
+    assert act(board, {"verb": "make-room"}, check=False).startswith("failed there is nothing of a factory reset")
+    assert not (board.state_dir / "before-factory-reset").exists()
+
+
 def test_nothing_happens_unasked(board):
     for arguments in ([], ["--wipe"]):
         result = board.ctl("factory-reset", *arguments, check=False)

@@ -49,3 +49,9 @@ def test_a_full_disk(board):
     board.run("mpyctl factory-reset --yes --wipe")
     assert board.run("ls /var/lib/mpyd/flash").split() == ["boot.py", "main.py"]
     assert board.evaluate("6*7") == "42"
+    # and without being asked, once somebody else needs it
+    board.run("head -c 3M /dev/zero >/var/lib/mpyd/flash/old; mpyctl factory-reset --yes; "
+              "head -c 4500K /dev/zero >/var/lib/mpyd/flash/new; systemctl restart mpyd")
+    board.until("ls /var/lib/mpyd/before-factory-reset || :", lambda out: not out.strip(), 60)
+    board.log_shows("The disk gets full: removed /var/lib/mpyd/before-factory-reset/1")
+    assert board.run("ls /var/lib/mpyd/flash").split() == ["boot.py", "main.py", "new"]
