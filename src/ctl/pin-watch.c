@@ -44,7 +44,8 @@ static void print_line(const Watch *w, const char *name, const char *text, const
                 fputc('\n', stdout);
                 json_decref(o);
         } else
-                printf("%s%s.%03u%s  %-12s  %s\n", style_on(stdout, STYLE_DIM), when, ms, style_off(stdout), name, text);
+                printf("%s%s.%03u%s  %-12s  %s\n", style_on(stdout, STYLE_DIM), when, ms, style_off(stdout), name,
+                       text);
 }
 
 static void look(Watch *w, const char *name, bool used, const char *consumer, const char *direction,

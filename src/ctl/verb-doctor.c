@@ -104,7 +104,8 @@ static int doctor_run(const Ctl *c, const Invocation *in) {
         r = bus_read_state_if_running(c, &bus, &p);
         if (r > 0)
                 return r;
-        if (totals && (bus ? history_fetch_totals_live(bus, totals, NULL) : history_fetch_totals_offline(c, totals)) >= 0)
+        if (totals && (bus ? history_fetch_totals_live(bus, totals, NULL)
+                           : history_fetch_totals_offline(c, totals)) >= 0)
                 f.totals = totals;
         f.properties = p;
         doctor_read_host(root_fd, p ? property_string(p, "state_dir") : c->state_dir, p, &f.host);

@@ -91,8 +91,8 @@ static int reset_run(const Ctl *c, const Invocation *in) {
                 complain("A reset is either --soft or --hard.");
                 return CTL_EXIT_USAGE;
         }
-        return reset_and_wait(c, invocation_has(in, OPTION_NO_WAIT) ? 0 : RESET_WAIT_USEC, kind, "reset the board", "Reset", "s",
-                              kind);
+        return reset_and_wait(c, invocation_has(in, OPTION_NO_WAIT) ? 0 : RESET_WAIT_USEC, kind,
+                              "reset the board", "Reset", "s", kind);
 }
 
 static const struct option options[] = {

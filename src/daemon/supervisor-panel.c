@@ -156,7 +156,11 @@ static int on_button_timer(sd_event_source *source, uint64_t usec, void *userdat
 
 /* At the start; and at a hard reset, for one that was not there or has gone: a chip on USB. */
 static void take_button(Supervisor *s) {
-        const ResetButtonLimits limits = { s->config.reset.button_debounce_usec, s->config.reset.button_long_usec, DOUBLE_USEC };
+        const ResetButtonLimits limits = {
+                .debounce_usec = s->config.reset.button_debounce_usec,
+                .long_usec = s->config.reset.button_long_usec,
+                .double_usec = DOUBLE_USEC,
+        };
         int level = s->button ? gpio_request_get(s->button) : -ENODEV;
 
         if (level >= 0)
