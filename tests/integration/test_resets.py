@@ -76,10 +76,11 @@ def test_stopped_process_is_reset_all_the_same(boards, kind):
     assert not process_exists(pid)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL,
+                                    signal.SIGFPE, signal.SIGSYS])
 def test_board_killed_from_outside(boards, number):
-    # A sanitizer's handler would make another signal of SIGSEGV.
-    options = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0"
+    # A sanitizer's handler would make another signal of these.
+    options = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0"
     b = boards({"main.py": "print('runs')\nwhile True: pass\n"}, environ={"ASAN_OPTIONS": options})
     wait_begun(b)
     pid = b.board_pid()
