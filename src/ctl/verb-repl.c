@@ -12,6 +12,8 @@
 #include "ctl/paste.h"
 #include "ctl/style.h"
 #include "ctl/term.h"
+#include "ctl/text.h"
+#include "mpyd/control.h"
 #include "util/io.h"
 #include "util/parse.h"
 
@@ -24,6 +26,7 @@ enum { OPTION_TAKE_OVER = 0x100, OPTION_RAW, OPTION_WAIT };
 
 typedef struct Repl {
         int console;
+        sd_bus *bus;           /* tells of resets; NULL: it has ended */
         bool terminal;         /* keys, not a pipe */
         bool raw;              /* --raw: bytes pass as they are */
         bool at_prompt;        /* the board was at the REPL when we came */
@@ -113,6 +116,34 @@ static int on_console(Repl *r) {
         return write_all(STDOUT_FILENO, buf, (size_t) n);
 }
 
+/* What the board's new banner does not say: that it is a new one, and why. A soft reset says so itself. */
+static void tell_reset(const Repl *r, sd_bus_message *m) {
+        _cleanup_free_ char *text = NULL;
+        const char *cause, *detail;
+
+        if (!r->terminal || r->raw || sd_bus_message_read(m, "ss", &cause, &detail) < 0 ||
+            streq(cause, "SOFT_RESET"))
+                return;
+        text = text_printable(detail, false);
+        fprintf(stderr, "\r\n%s%s: %s%s\r\n", style_on(stderr, STYLE_DIM), cause, text ? text : "",
+                style_off(stderr));
+}
+
+/* Read in any case: the daemon lets go of a connection that does not. */
+static void on_bus(Repl *r) {
+        int n;
+
+        do {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+                n = sd_bus_process(r->bus, &m);
+                if (n > 0 && m && sd_bus_message_is_signal(m, CONTROL_INTERFACE, "BoardReset") > 0)
+                        tell_reset(r, m);
+        } while (n > 0);
+        if (n < 0)
+                r->bus = NULL;
+}
+
 /* Piped input has ended: how long to go on listening; 0 is over. */
 static uint64_t listen_usec(const Repl *r) {
         uint64_t quiet = now_usec(CLOCK_MONOTONIC) - r->last_output;
@@ -143,6 +174,7 @@ static int talk(Repl *r) {
                           .events = (short) (POLLIN | (waiting ? POLLOUT : 0)) },
                         { .fd = r->input_ended || r->leaving || !room ? -1 : STDIN_FILENO,
                           .events = POLLIN },
+                        { .fd = r->bus ? sd_bus_get_fd(r->bus) : -1, .events = POLLIN },
                 };
                 ts.tv_sec = (time_t) (left / USEC_PER_SEC);
                 ts.tv_nsec = (long) (left % USEC_PER_SEC * 1000);
@@ -151,6 +183,8 @@ static int talk(Repl *r) {
                         return -errno;
                 if (n <= 0)
                         continue;
+                if (p[2].revents)
+                        on_bus(r);
                 e = p[1].revents ? on_stdin(r) : 0;
                 if (e >= 0 && r->n_pending > 0)
                         e = send_pending(r);
@@ -254,6 +288,8 @@ static int repl_run(const Ctl *c, const Invocation *in) {
                 return bus_explain(c, r, &e, "open the REPL");
         }
         repl.console = console;
+        repl.bus = bus;
+        on_bus(&repl); /* what came with the answers is in memory already */
         repl.at_prompt = streq(property_string(p, "stage"), "repl");
         r = repl_talk(c, bus, &repl, p);
         json_decref(p);
@@ -274,10 +310,10 @@ const Verb verb_repl = {
         .summary = "use the board's REPL",
         .usage = "[OPTIONS]",
         .help = "Connects this terminal to the board's REPL. It stays over every reset of the\n"
-                "board. Ctrl-] leaves; Ctrl-C interrupts the program; Ctrl-D at the prompt is a\n"
-                "soft reset. Text of several lines pasted at the prompt arrives as it was (by the\n"
-                "REPL's paste mode). Input from a pipe is typed line by line; after its end\n"
-                "mpyctl listens until the prompt is back.\n\n"
+                "board, and tells why a hard one was. Ctrl-] leaves; Ctrl-C interrupts the program;\n"
+                "Ctrl-D at the prompt is a soft reset. Text of several lines pasted at the prompt\n"
+                "arrives as it was (by the REPL's paste mode). Input from a pipe is typed line by\n"
+                "line; after its end mpyctl listens until the prompt is back.\n\n"
                 "Options:\n"
                 "  --take-over      take the REPL from whoever uses it\n"
                 "  --raw            pass pastes and piped bytes on as they are\n"

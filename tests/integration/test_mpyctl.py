@@ -316,7 +316,7 @@ def test_repl_terminal(board):
     s.until(b"soft reboot\r\n")
     s.until(b">>> ")
     ctl(board, "reset")
-    s.until(b">>> ")
+    assert b"HARD_RESET: hard reset asked for by mpyctl" in s.until(b">>> ")  # the banner does not say why
     s.type(b"print('al' + 'ive')\r")
     s.until(b"alive\r\n>>> ")
     s.type(b"\x1d")
@@ -334,6 +334,20 @@ def test_repl_restores_the_terminal(board, sig):
     assert s.end() == -sig
     assert b"\x1b[?2004l" in s.text
     assert s.echoes()
+
+
+def test_repl_hears_of_a_crash_and_of_no_soft_reset(own):
+    s = Screen(own, "repl")
+    s.until(b"\x1b[?2004h")
+    s.type(b"\x03")
+    s.until(b">>> ")
+    s.type(b"\x04")
+    s.until(b"soft reboot")
+    assert b"SOFT_RESET" not in s.until(b">>> ")
+    os.kill(own.board_pid(), signal.SIGKILL)
+    assert b"HARD_RESET: crashed in the REPL: signal 9 (SIGKILL)" in s.until(b">>> ")
+    s.type(b"\x1d")
+    assert s.end() == OK
 
 
 def test_repl_taken_over(board):
