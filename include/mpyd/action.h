@@ -42,10 +42,21 @@ typedef enum ActionResult {
         ACTION_RESULT_INVALID = -EINVAL,
 } ActionResult;
 
+/* Of the files that a factory reset finds. */
+typedef enum FactoryResetErase {
+        FACTORY_RESET_ERASE_NEVER = 0, /* they are set aside, or it fails */
+        FACTORY_RESET_ERASE_NEEDED,    /* erased where they cannot be set aside */
+        FACTORY_RESET_ERASE_ALWAYS,
+        FACTORY_RESET_ERASE_MAX,
+        FACTORY_RESET_ERASE_INVALID = -EINVAL,
+} FactoryResetErase;
+
 /* Lower-case words; NULL outside of the enum. The way back answers _INVALID for others and NULL. */
 const char *action_verb_to_string(ActionVerb v);
 ActionVerb action_verb_from_string(const char *s);
 const char *action_result_to_string(ActionResult r);
+const char *factory_reset_erase_to_string(FactoryResetErase e);
+FactoryResetErase factory_reset_erase_from_string(const char *s);
 
 /* An answer taken apart; *ret_why points into text, to its sentence or to its end. */
 ActionResult action_answer_parse(const char *text, const char **ret_why);

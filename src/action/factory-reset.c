@@ -33,16 +33,13 @@
 typedef enum Phase { ASKED = 0, MOVING, FILLING, PHASE_MAX } Phase;
 static const char *const phases[PHASE_MAX] = { [ASKED] = "asked", [MOVING] = "moving", [FILLING] = "filling" };
 
-/* Whether the files are erased: what cannot be set aside (a flash of its own) where they need to be. */
-static const char *const erasures[] = { "never", "needed", "always" };
-
 typedef struct Reset {
         const ActionPlace *place;
         int state_fd, flash_fd, set_fd;
         Phase phase;
         unsigned set;
         bool keep_config;
-        enum { ERASE_NEVER = 0, ERASE_NEEDED, ERASE_ALWAYS } erase;
+        FactoryResetErase erase;
         TreeOwner owner;
         unsigned n_moved, n_erased, n_failed;
         char *why; /* WHY_MAX */
@@ -65,34 +62,35 @@ static ActionResult _printf_(2, 3) fail(Reset *x, const char *format, ...) {
 
 /* ---- the marker ---- */
 
-static int find_word(const char *const *words, size_t n, const char *word) {
-        for (size_t i = 0; i < n; i++)
-                if (streq(words[i], word))
-                        return (int) i;
+static int phase_from_string(const char *word) {
+        for (int i = 0; i < PHASE_MAX; i++)
+                if (streq(phases[i], word))
+                        return i;
         return -1;
 }
 
 static void parse_marker(Reset *x, const char *text) {
         char phase[16], erase[16], keep[16];
-        int p, e;
+        FactoryResetErase e;
         unsigned set;
+        int p;
 
         if (sscanf(text, "mpyd-factory-reset %15s %6u %15s %15s", phase, &set, erase, keep) != 4)
                 return;
-        p = find_word(phases, PHASE_MAX, phase);
-        e = find_word(erasures, ELEMENTSOF(erasures), erase);
+        p = phase_from_string(phase);
+        e = factory_reset_erase_from_string(erase);
         if (p < 0 || e < 0 || set > SETS_MAX)
                 return;
         x->phase = (Phase) p;
         x->set = set;
-        x->erase = (unsigned) e;
+        x->erase = e;
         x->keep_config = streq(keep, "keep-config");
 }
 
 static int write_marker(Reset *x, Phase phase) {
         char text[MARKER_MAX];
         int n = snprintf(text, sizeof text, "mpyd-factory-reset %s %u %s %s\n", phases[phase], x->set,
-                         erasures[x->erase], x->keep_config ? "keep-config" : "-");
+                         factory_reset_erase_to_string(x->erase), x->keep_config ? "keep-config" : "-");
 
         x->phase = phase;
         return write_file_atomic(x->state_fd, MARKER, text, (size_t) n, 0600);
@@ -242,26 +240,14 @@ static void drop_empty_set(Reset *x) {
 
 /* ---- the flash ---- */
 
-static int move_as(Reset *x, const char *name, const char *as) {
-        struct stat st;
-
-        if (renameat2(x->flash_fd, name, x->set_fd, as, RENAME_NOREPLACE) == 0)
-                return 0;
-        if (errno != EINVAL && errno != ENOSYS) /* not on every file system */
-                return -errno;
-        if (fstatat(x->set_fd, as, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                return -EEXIST;
-        return renameat(x->flash_fd, name, x->set_fd, as) < 0 ? -errno : 0;
-}
-
 /* A name that is there already is one of an interrupted try: neither is lost. */
 static int move_entry(Reset *x, const char *name) {
         char as[NAME_MAX + 1];
-        int r = move_as(x, name, name);
+        int r = rename_noreplace(x->flash_fd, name, x->set_fd, name);
 
         for (int i = 2; r == -EEXIST && i < NAME_TRIES; i++)
                 if ((size_t) snprintf(as, sizeof as, "%.*s~%d", NAME_MAX - 4, name, i) < sizeof as)
-                        r = move_as(x, name, as);
+                        r = rename_noreplace(x->flash_fd, name, x->set_fd, as);
         return r;
 }
 
@@ -270,7 +256,7 @@ static int take_entry(Reset *x, const char *name) {
 
         if (r >= 0)
                 x->n_moved++;
-        if (r < 0 && r != -EBUSY && x->erase != ERASE_NEVER) {
+        if (r < 0 && r != -EBUSY && x->erase != FACTORY_RESET_ERASE_NEVER) {
                 r = tree_remove(x->flash_fd, name);
                 x->n_erased += r >= 0;
         }
@@ -369,11 +355,11 @@ static ActionResult prepare(Reset *x) {
         bool apart = is_own_file_system(x);
         int r;
 
-        if (apart && x->erase == ERASE_NEVER)
+        if (apart && x->erase == FACTORY_RESET_ERASE_NEVER)
                 return fail(x, "the flash is a file system of its own, where its files cannot be set aside; "
                                "with --wipe they are erased");
         r = apart ? 0 : open_set(x);
-        if (r < 0 && x->erase == ERASE_NEVER)
+        if (r < 0 && x->erase == FACTORY_RESET_ERASE_NEVER)
                 return fail(x, "%s/" SETS " cannot be made, where the files would be kept (%s); with --wipe they "
                                "are erased", x->place->state_dir, strerrordesc_np(-r));
         if (r < 0)
@@ -414,15 +400,15 @@ static int copy_defaults(Reset *x) {
 
 /* The new files come last: on a full disk it is the old ones that make room. */
 static ActionResult fill(Reset *x) {
-        int erased = x->set > 0 && x->erase == ERASE_ALWAYS ? remove_set_of(x) : 0, r;
+        int erased = x->set > 0 && x->erase == FACTORY_RESET_ERASE_ALWAYS ? remove_set_of(x) : 0, r;
 
         r = x->flash_fd < 0 ? open_flash(x) : 0;
         if (r >= 0)
                 r = copy_defaults(x);
-        if (r == -ENOSPC && x->set > 0 && x->erase != ERASE_ALWAYS) {
+        if (r == -ENOSPC && x->set > 0 && x->erase != FACTORY_RESET_ERASE_ALWAYS) {
                 log_warning("The disk is full; removing what earlier factory resets have set aside%s.",
-                            x->erase == ERASE_NEEDED ? ", and this one" : "");
-                if (remove_other_sets(x) >= 0 && x->erase == ERASE_NEEDED)
+                            x->erase == FACTORY_RESET_ERASE_NEEDED ? ", and this one" : "");
+                if (remove_other_sets(x) >= 0 && x->erase == FACTORY_RESET_ERASE_NEEDED)
                         erased = remove_set_of(x);
                 r = copy_defaults(x);
         }
@@ -475,13 +461,14 @@ static ActionResult run(Reset *x) {
 static ActionResult begin(const ActionPlace *place, const json_t *request, char why[static WHY_MAX]) {
         const char *word = json_string_value(json_object_get(request, "erase"));
         bool resume = json_is_true(json_object_get(request, "resume")), was_filling;
-        int e = find_word(erasures, ELEMENTSOF(erasures), word ?: erasures[ERASE_NEVER]), r;
+        FactoryResetErase e = word ? factory_reset_erase_from_string(word) : FACTORY_RESET_ERASE_NEVER;
         _cleanup_(reset_done) Reset x = {
-                .place = place, .flash_fd = -EBADF, .set_fd = -EBADF, .why = why, .erase = (unsigned) MAX(e, 0),
+                .place = place, .flash_fd = -EBADF, .set_fd = -EBADF, .why = why, .erase = e,
                 .keep_config = json_is_true(json_object_get(request, "keep_config")),
         };
         _cleanup_free_ char *marker = NULL;
         ActionResult result;
+        int r;
 
         x.state_fd = open(place->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (e < 0)

@@ -116,18 +116,6 @@ static int copy_content(int from, int to) {
         }
 }
 
-static int rename_new(int dir_fd, const char *from, const char *to) {
-        struct stat st;
-
-        if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
-                return 0;
-        if (errno != EINVAL && errno != ENOSYS) /* not on every file system */
-                return -errno;
-        if (fstatat(dir_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                return -EEXIST;
-        return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
-}
-
 /* All of it or nothing, also when we are killed: what has the name is whole. */
 static int copy_file(int from_dir, int to_dir, const char *name, TreeOwner owner) {
         _cleanup_close_ int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -146,7 +134,7 @@ static int copy_file(int from_dir, int to_dir, const char *name, TreeOwner owner
         if (r >= 0 && fsync(to) < 0)
                 r = -errno;
         if (r >= 0)
-                r = rename_new(to_dir, COPY_TEMPORARY, name);
+                r = rename_noreplace(to_dir, COPY_TEMPORARY, to_dir, name);
         if (r < 0)
                 (void) unlinkat(to_dir, COPY_TEMPORARY, 0);
         return r == -EEXIST ? 0 : r;

@@ -15,6 +15,12 @@ static const char *const verbs[ACTION_VERB_MAX] = {
         [ACTION_MAKE_ROOM] = "make-room",
 };
 
+static const char *const erasures[FACTORY_RESET_ERASE_MAX] = {
+        [FACTORY_RESET_ERASE_NEVER] = "never",
+        [FACTORY_RESET_ERASE_NEEDED] = "needed",
+        [FACTORY_RESET_ERASE_ALWAYS] = "always",
+};
+
 static const char *const results[ACTION_RESULT_MAX] = {
         [ACTION_OK] = "ok",
         [ACTION_AGAIN] = "again",
@@ -34,6 +40,17 @@ ActionVerb action_verb_from_string(const char *s) {
 
 const char *action_result_to_string(ActionResult r) {
         return r >= 0 && r < ACTION_RESULT_MAX ? results[r] : NULL;
+}
+
+const char *factory_reset_erase_to_string(FactoryResetErase e) {
+        return e >= 0 && e < FACTORY_RESET_ERASE_MAX ? erasures[e] : NULL;
+}
+
+FactoryResetErase factory_reset_erase_from_string(const char *s) {
+        for (int i = 0; s && i < FACTORY_RESET_ERASE_MAX; i++)
+                if (streq(erasures[i], s))
+                        return (FactoryResetErase) i;
+        return FACTORY_RESET_ERASE_INVALID;
 }
 
 ActionResult action_answer_parse(const char *text, const char **ret_why) {

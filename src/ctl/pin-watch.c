@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "ctl/bus.h"
+#include "ctl/pin-line.h"
 #include "ctl/style.h"
 #include "util/parse.h"
 
@@ -48,21 +49,22 @@ static void print_line(const Watch *w, const char *name, const char *text, const
                        text);
 }
 
-static void look(Watch *w, const char *name, bool used, const char *consumer, const char *direction,
-                 const char *pull, int level) {
-        char text[256];
+static void look(Watch *w, const PinLine *l) {
+        char text[256], place[PIN_NAME_MAX];
+        const char *name = pin_line_name(l, place);
         const json_t *before;
         json_t *line;
 
-        if (!is_watched(w, name, used))
+        if (!is_watched(w, name, l->used))
                 return;
-        (void) snprintf(text, sizeof text, "%s  %-10s  %-9s  %s", level < 0 ? "?" : level ? "1" : "0", direction,
-                        streq(pull, "as-is") ? "" : pull, used && !*consumer ? "the kernel" : consumer);
+        (void) snprintf(text, sizeof text, "%s  %-10s  %-9s  %s", l->level < 0 ? "?" : l->level ? "1" : "0",
+                        l->direction, streq(l->pull, "as-is") ? "" : l->pull,
+                        l->used && !*l->consumer ? "the kernel" : l->consumer);
         for (size_t n = strlen(text); n > 0 && text[n - 1] == ' '; n--)
                 text[n - 1] = '\0';
-        line = json_pack("{s:s, s:o, s:s, s:s, s:b, s:s, s:s}", "name", name, "level",
-                         level < 0 ? json_null() : json_integer(level), "direction", direction, "pull", pull, "used",
-                         used, "consumer", consumer, "text", text);
+        line = json_pack("{s:s, s:o, s:s, s:s, s:b, s:s}", "name", name, "level",
+                         l->level < 0 ? json_null() : json_integer(l->level), "direction", l->direction, "pull",
+                         l->pull, "used", l->used, "consumer", l->consumer);
         before = json_object_get(w->known, name);
         if (!before || !json_equal(before, line))
                 print_line(w, name, text, line);
@@ -71,21 +73,11 @@ static void look(Watch *w, const char *name, bool used, const char *consumer, co
 
 static int look_at_all(Watch *w, sd_bus *bus, sd_bus_error *e) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        const char *chip, *name, *consumer, *direction, *pull;
-        uint32_t offset;
-        int32_t level;
-        int used, r;
+        int r = pin_lines_ask(bus, e, &m);
+        PinLine l;
 
-        r = bus_call(bus, "ListPins", e, &m, "");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "(susbsssi)");
-        while (r >= 0 && (r = sd_bus_message_read(m, "(susbsssi)", &chip, &offset, &name, &used, &consumer, &direction,
-                                                  &pull, &level)) > 0) {
-                char place[128];
-
-                (void) snprintf(place, sizeof place, "%s:%u", chip, (unsigned) offset);
-                look(w, *name ? name : place, used, consumer, direction, pull, level);
-        }
+        while (r >= 0 && (r = pin_lines_next(m, &l)) > 0)
+                look(w, &l);
         return r;
 }
 

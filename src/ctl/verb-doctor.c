@@ -9,6 +9,7 @@
 #include "ctl/cli.h"
 #include "ctl/doctor.h"
 #include "ctl/history-source.h"
+#include "ctl/pin-line.h"
 #include "ctl/style.h"
 #include "mpyd/control.h"
 #include "util/parse.h"
@@ -16,24 +17,18 @@
 /* Lines that are outputs and that nobody holds. */
 static void list_driven(sd_bus *bus, DoctorHost *h) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        const char *chip, *name, *consumer, *direction, *pull;
-        uint32_t offset;
-        int used;
-        int32_t level;
+        char name[PIN_NAME_MAX];
+        PinLine l;
 
-        if (bus_call(bus, "ListPins", NULL, &m, "") < 0 || sd_bus_message_enter_container(m, 'a', "(susbsssi)") < 0)
+        if (pin_lines_ask(bus, NULL, &m) < 0)
                 return;
-        while (sd_bus_message_read(m, "(susbsssi)", &chip, &offset, &name, &used, &consumer, &direction, &pull,
-                                   &level) > 0) {
+        while (pin_lines_next(m, &l) > 0) {
                 size_t n = strlen(h->driven);
 
-                if (used || !streq(direction, "output"))
+                if (l.used || !streq(l.direction, "output"))
                         continue;
                 h->n_driven++;
-                if (*name)
-                        (void) snprintf(h->driven + n, sizeof h->driven - n, "%s%s", n ? " " : "", name);
-                else
-                        (void) snprintf(h->driven + n, sizeof h->driven - n, "%s%s:%u", n ? " " : "", chip, offset);
+                (void) snprintf(h->driven + n, sizeof h->driven - n, "%s%s", n ? " " : "", pin_line_name(&l, name));
         }
 }
 

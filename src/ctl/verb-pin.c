@@ -6,34 +6,14 @@
 
 #include "ctl/bus.h"
 #include "ctl/cli.h"
+#include "ctl/pin-line.h"
 #include "ctl/pin-watch.h"
 #include "ctl/style.h"
 #include "ctl/table.h"
 #include "mpyd/control.h"
 
-typedef struct PinLine {
-        const char *chip, *name, *consumer, *direction, *pull;
-        uint32_t offset;
-        int used;
-        int32_t level;
-} PinLine;
-
 static const char *level_text(int32_t level) {
         return level < 0 ? "" : level ? "1" : "0";
-}
-
-/* "GPIO17", or "CHIP:OFFSET" where the line has no name. */
-static const char *line_name(const PinLine *l, char buf[static 128]) {
-        if (*l->name)
-                return l->name;
-        (void) snprintf(buf, 128, "%s:%u", l->chip, (unsigned) l->offset);
-        return buf;
-}
-
-/* 1: *ret is the next line of the reply; 0: there is none. */
-static int next_line(sd_bus_message *m, PinLine *ret) {
-        return sd_bus_message_read(m, "(susbsssi)", &ret->chip, &ret->offset, &ret->name, &ret->used,
-                                   &ret->consumer, &ret->direction, &ret->pull, &ret->level);
 }
 
 /* ---- list ---- */
@@ -54,7 +34,7 @@ static int add_row(Table *t, const PinLine *l) {
         (void) snprintf(chip, sizeof chip, "%s:%u", l->chip, (unsigned) l->offset);
         return table_add(t, l->used ? STYLE_NONE : STYLE_DIM,
                          (const char *const[]) {
-                                 line_name(l, name), level_text(l->level), l->direction, pull,
+                                 pin_line_name(l, name), level_text(l->level), l->direction, pull,
                                  !l->used       ? ""
                                  : *l->consumer ? l->consumer
                                                 : "the kernel",
@@ -68,7 +48,7 @@ static int print_table(sd_bus_message *m) {
         PinLine l;
         int r = table_new(&t, columns, ELEMENTSOF(columns));
 
-        while (r >= 0 && (r = next_line(m, &l)) > 0) {
+        while (r >= 0 && (r = pin_lines_next(m, &l)) > 0) {
                 r = add_row(t, &l);
                 n++;
         }
@@ -90,7 +70,7 @@ static int print_json(sd_bus_message *m) {
         PinLine l;
         int r;
 
-        while ((r = next_line(m, &l)) > 0)
+        while ((r = pin_lines_next(m, &l)) > 0)
                 if (json_array_append_new(array, line_to_json(&l)) < 0) {
                         r = -ENOMEM;
                         break;
@@ -116,8 +96,8 @@ static int show_level(sd_bus_message *m, const char *name) {
         PinLine l;
         int r;
 
-        while ((r = next_line(m, &l)) > 0) {
-                if (!streq(line_name(&l, buf), name))
+        while ((r = pin_lines_next(m, &l)) > 0) {
+                if (!streq(pin_line_name(&l, buf), name))
                         continue;
                 if (l.level < 0) {
                         complain("Nobody has %s requested, and reading it would change its function.", name);
@@ -133,10 +113,8 @@ static int show_level(sd_bus_message *m, const char *name) {
 static int list_or_get(const Ctl *c, sd_bus *bus, const char *name) {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        int r = bus_call(bus, "ListPins", &e, &m, "");
+        int r = pin_lines_ask(bus, &e, &m);
 
-        if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "(susbsssi)");
         if (r >= 0)
                 r = name ? show_level(m, name) : c->json ? print_json(m) : print_table(m);
         return r < 0 ? bus_explain(c, r, &e, "read the GPIO lines") : r;

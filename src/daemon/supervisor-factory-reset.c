@@ -17,12 +17,6 @@
 #define ROOM_EVERY_USEC USEC_PER_HOUR
 #define ROOM_PERCENT 10u /* of the disk, or of its inodes: less than that is free */
 
-static const char *erase_word(FactoryResetErase e) {
-        static const char *const words[] = { "never", "needed", "always" };
-
-        return words[e];
-}
-
 void supervisor_factory_reset_want(Supervisor *s, FactoryResetErase erase, const char *who) {
         s->factory_reset.wanted = true;
         s->factory_reset.erase = erase;
@@ -90,7 +84,7 @@ bool supervisor_factory_reset_begin(Supervisor *s) {
         s->factory_reset.action = action_free(s->factory_reset.action); /* room is made another time */
         log_notice("Factory reset, asked for by %s.", s->factory_reset.who);
         request = json_pack("{s:s, s:s, s:b, s:b}", "state", s->options.state_dir, "erase",
-                            erase_word(s->factory_reset.erase), "keep_config", s->factory_reset.keep_config,
+                            factory_reset_erase_to_string(s->factory_reset.erase), "keep_config", s->factory_reset.keep_config,
                             "resume", !wanted);
         r = ask(s, ACTION_FACTORY_RESET, request, on_answer);
         json_decref(request);

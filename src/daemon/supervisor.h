@@ -29,6 +29,7 @@
 #include "host/host-facts.h"
 #include "host/run-mark.h"
 #include "host/safe-mode-flag.h"
+#include "mpyd/action.h"
 #include "util/macros.h"
 #include "util/rate-limit.h"
 
@@ -43,13 +44,6 @@ typedef enum BootPhase {
         BOOT_PHASE_FACTORY_RESET,
         BOOT_PHASE_OVER,               /* it starts now */
 } BootPhase;
-
-/* Of the files that a factory reset finds. */
-typedef enum FactoryResetErase {
-        FACTORY_RESET_ERASE_NEVER = 0, /* they are set aside, or it fails */
-        FACTORY_RESET_ERASE_NEEDED,    /* erased where they cannot be set aside */
-        FACTORY_RESET_ERASE_ALWAYS,
-} FactoryResetErase;
 
 typedef struct SupervisorOptions {
         const char *config_path;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "util/io.h"
+
 #define MARK ".damaged-"
 #define TRIES 100 /* names within one second */
 #define ENTRIES_MAX 1000
@@ -43,21 +45,16 @@ static int choose_name(const char *path, char **ret) {
                 return -EOVERFLOW;
         for (int i = 0; i < TRIES; i++) {
                 _cleanup_free_ char *name = NULL;
-                int n = i == 0 ? asprintf(&name, "%s" MARK "%s", path, stamp)
+                int r, n = i == 0 ? asprintf(&name, "%s" MARK "%s", path, stamp)
                                : asprintf(&name, "%s" MARK "%s-%02d", path, stamp, i);
 
                 if (n < 0)
                         return -ENOMEM;
-                if (renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) < 0) {
-                        if (errno == EEXIST)
-                                continue;
-                        if (errno != EINVAL && errno != ENOSYS) /* not on every file system */
-                                return -errno;
-                        if (access(name, F_OK) >= 0)
-                                continue;
-                        if (rename(path, name) < 0)
-                                return -errno;
-                }
+                r = rename_noreplace(AT_FDCWD, path, AT_FDCWD, name);
+                if (r == -EEXIST)
+                        continue;
+                if (r < 0)
+                        return r;
                 *ret = TAKE_PTR(name);
                 return 0;
         }

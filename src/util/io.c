@@ -176,6 +176,18 @@ static int mkdir_one(const char *path, mode_t mode) {
         return r;
 }
 
+int rename_noreplace(int from_dir, const char *from, int to_dir, const char *to) {
+        struct stat st;
+
+        if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS) /* not on every file system */
+                return -errno;
+        if (fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return -EEXIST;
+        return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
+}
+
 int mkdir_parents(const char *path, mode_t mode) {
         _cleanup_free_ char *copy = NULL;
 

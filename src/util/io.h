@@ -27,6 +27,10 @@ int write_file_atomic(int dirfd, const char *path, const void *data, size_t size
  * is 0644, less the umask. */
 int replace_file(int dirfd, const char *name, const char *text) _must_check_;
 
+/* Renames what is not to replace anything: -EEXIST. Also where the file system cannot do that in one step; then
+ * somebody who makes the name meanwhile loses it. */
+int rename_noreplace(int from_dir, const char *from, int to_dir, const char *to) _must_check_;
+
 /* mkdir -p with mode for what is new. */
 int mkdir_parents(const char *path, mode_t mode) _must_check_;
 

@@ -20,6 +20,12 @@ static void test_names(void **state) {
         assert_int_equal(action_verb_from_string("reboot "), ACTION_VERB_INVALID);
         assert_int_equal(action_verb_from_string("/bin/sh"), ACTION_VERB_INVALID);
         assert_null(action_result_to_string(ACTION_RESULT_MAX));
+        for (int e = 0; e < FACTORY_RESET_ERASE_MAX; e++)
+                assert_int_equal(factory_reset_erase_from_string(factory_reset_erase_to_string((FactoryResetErase) e)),
+                                 e);
+        assert_null(factory_reset_erase_to_string(FACTORY_RESET_ERASE_MAX));
+        assert_int_equal(factory_reset_erase_from_string(NULL), FACTORY_RESET_ERASE_INVALID);
+        assert_int_equal(factory_reset_erase_from_string("maybe"), FACTORY_RESET_ERASE_INVALID);
 }
 
 static void test_answers(void **state) {

@@ -263,8 +263,21 @@ static void test_crc32(void **state) {
         assert_int_equal(crc32_update(0, zeros, sizeof zeros), 0x190a55ad);
 }
 
+static void test_rename_noreplace(void **state) {
+        assert_int_equal(write_file_atomic(AT_FDCWD, "rename-a", "a", 1, 0644), 0);
+        assert_int_equal(write_file_atomic(AT_FDCWD, "rename-b", "b", 1, 0644), 0);
+        assert_int_equal(rename_noreplace(AT_FDCWD, "rename-a", AT_FDCWD, "rename-b"), -EEXIST);
+        assert_int_equal(rename_noreplace(AT_FDCWD, "rename-x", AT_FDCWD, "rename-c"), -ENOENT);
+        assert_int_equal(rename_noreplace(AT_FDCWD, "rename-a", AT_FDCWD, "rename-c"), 0);
+        assert_int_equal(access("rename-a", F_OK), -1);
+        assert_int_equal(access("rename-c", F_OK), 0);
+        assert_int_equal(unlink("rename-b"), 0);
+        assert_int_equal(unlink("rename-c"), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_rename_noreplace),
                 cmocka_unit_test(test_fd_set_nonblock),
                 cmocka_unit_test(test_write_all_waits),
                 cmocka_unit_test(test_write_all_fails),

@@ -55,3 +55,15 @@ def test_a_full_disk(board):
     board.until("ls /var/lib/mpyd/before-factory-reset || :", lambda out: not out.strip(), 60)
     board.log_shows("The disk gets full: removed /var/lib/mpyd/before-factory-reset/1")
     assert board.run("ls /var/lib/mpyd/flash").split() == ["boot.py", "main.py", "new"]
+
+
+def test_a_flash_of_its_own(board):
+    """A file system of its own, from which nothing can be set aside: nothing is touched unless that is said."""
+    board.run("systemctl stop mpyd; mount -t tmpfs tmpfs /var/lib/mpyd/flash; chown mpyd:mpyd /var/lib/mpyd/flash; "
+              "chmod 2775 /var/lib/mpyd/flash; echo keep >/var/lib/mpyd/flash/data; systemctl start mpyd")
+    result = board.execute("mpyctl factory-reset --yes")
+    assert result.returncode == 2 and "with --wipe they are erased" in result.stderr, result
+    assert board.run("cat /var/lib/mpyd/flash/data") == "keep\n"
+    assert "what was on it is erased" in board.run("mpyctl factory-reset --yes --wipe")
+    assert board.run("ls /var/lib/mpyd/flash").split() == ["boot.py", "main.py"]
+    assert board.run("mountpoint /var/lib/mpyd/flash").strip().endswith("is a mountpoint")
