@@ -29,6 +29,8 @@
  *                                       direction, pull, level (0, 1; -1: nobody can tell)
  *   DrivePin(s name, i level)           → ()                          what the world does to a simulated line: 0, 1,
  *                                       -1 lets go
+ *   PulsePin(s name, b high, t usec)    → ()                          begins a pulse at a line that nobody holds, of 1 ms to
+ *                                       60 s: low as an open drain is, or high
  *
  *   signal Logged(tyss)
  *   signal BoardReset(s cause, s detail)
@@ -60,6 +62,7 @@
 #define CONTROL_ERROR_SAFE_MODE "org.mpyd1.Error.SafeMode"       /* it is so already, or a flag holds it */
 #define CONTROL_ERROR_NO_OWNER "org.mpyd1.Error.NoOwner"         /* [notify] names nobody to tell */
 #define CONTROL_ERROR_NO_PIN "org.mpyd1.Error.NoPin"             /* there is no such GPIO line */
+#define CONTROL_ERROR_PIN_BUSY "org.mpyd1.Error.PinBusy"         /* message names the holder */
 #define CONTROL_ERROR_NO_BOARD "org.mpyd1.Error.NoBoard"         /* no VM runs just now */
 
 /* Properties: name, D-Bus type, meaning. Times are microseconds; *At is the wall clock, *Boottime is

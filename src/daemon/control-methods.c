@@ -412,6 +412,10 @@ static int method_list_pins(sd_bus_message *m, void *userdata, sd_bus_error *err
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+static int no_such_pin(sd_bus_error *error, const char *name) {
+        return sd_bus_error_setf(error, CONTROL_ERROR_NO_PIN, "there is no line %.64s", name);
+}
+
 static int method_drive_pin(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
         const char *name;
@@ -429,10 +433,37 @@ static int method_drive_pin(sd_bus_message *m, void *userdata, sd_bus_error *err
                                          (int) level);
         r = p->server->backend.drive_pin(p->server->backend.userdata, name, level);
         if (r == -ENOENT)
-                return sd_bus_error_setf(error, CONTROL_ERROR_NO_PIN, "there is no line %.64s", name);
+                return no_such_pin(error, name);
         if (r == -EOPNOTSUPP)
                 return sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
                                         "only simulated lines can be driven from outside ([gpio] chip=simulated)");
+        return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_pulse_pin(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        char holder[GPIO_NAME_MAX], who[WHO_MAX];
+        Peer *p = userdata;
+        const char *name;
+        uint64_t usec;
+        int high, r;
+
+        r = sd_bus_message_read(m, "sbt", &name, &high, &usec);
+        if (r < 0)
+                return r;
+        r = refuse_change(p, error);
+        if (r < 0)
+                return r;
+        r = p->server->backend.pulse_pin(p->server->backend.userdata, name, high, usec, peer_describe(p, NULL, who),
+                                         holder);
+        if (r == -ENOENT)
+                return no_such_pin(error, name);
+        if (r == -EBUSY)
+                return sd_bus_error_setf(error, CONTROL_ERROR_PIN_BUSY, "%.64s is used by %s", name,
+                                         *holder ? holder : "another");
+        if (r == -ERANGE)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "a pulse lasts 1 ms to 60 s");
+        if (r == -EMFILE)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many pulses at a time");
         return r < 0 ? r : sd_bus_reply_method_return(m, NULL);
 }
 
@@ -482,6 +513,8 @@ const sd_bus_vtable control_board_vtable[] = {
                                 method_list_pins, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("DrivePin", SD_BUS_ARGS("s", name, "i", level), SD_BUS_NO_RESULT,
                                 method_drive_pin, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("PulsePin", SD_BUS_ARGS("s", name, "b", high, "t", usec), SD_BUS_NO_RESULT,
+                                method_pulse_pin, SD_BUS_VTABLE_UNPRIVILEGED),
         CONTROL_PROPERTIES(X)
         SD_BUS_SIGNAL_WITH_ARGS("Logged",
                                 SD_BUS_ARGS("t", realtime_usec, "y", priority, "s", ident, "s", text),

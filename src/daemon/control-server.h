@@ -41,6 +41,9 @@ typedef struct ControlBackend {
         /* Calls each for each line, with its level: 0, 1, or -1 when nobody can tell. */
         int (*pins)(void *userdata, void (*each)(void *data, const GpioLineInfo *info, int level), void *data);
         int (*drive_pin)(void *userdata, const char *name, int level);
+        /* holder: who has the line, on -EBUSY. */
+        int (*pulse_pin)(void *userdata, const char *name, bool high, uint64_t usec, const char *who,
+                         char holder[static GPIO_NAME_MAX]);
         /* Whether pid is the process of the board; NULL: its user tells it apart. */
         bool (*is_board)(void *userdata, pid_t pid);
         void *userdata;

@@ -111,6 +111,14 @@ static int backend_drive_pin(void *userdata, const char *name, int level) {
         return gpio_drive(s->gpio, name, level);
 }
 
+static int backend_pulse_pin(void *userdata, const char *name, bool high, uint64_t usec, const char *who,
+                             char holder[static GPIO_NAME_MAX]) {
+        char why[LIFE_DETAIL_MAX];
+
+        (void) snprintf(why, sizeof why, "asked for by %s", who);
+        return supervisor_pulse(userdata, name, high, usec, why, holder);
+}
+
 static bool backend_is_board(void *userdata, pid_t pid) {
         Supervisor *s = userdata;
 
@@ -149,6 +157,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .log = backend_log,
                 .pins = backend_pins,
                 .drive_pin = backend_drive_pin,
+                .pulse_pin = backend_pulse_pin,
                 .is_board = backend_is_board,
                 .userdata = s,
         };

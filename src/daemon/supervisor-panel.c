@@ -228,12 +228,14 @@ static LedState led_state(const Supervisor *s) {
 static void show(Supervisor *s) {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
         LedLook look = led_pattern_at(s->led_state, s->led_begin_usec, now);
+        int r;
 
         if (!s->led)
                 return;
-        if (s->led_colours != (int) look.colours && status_led_set(s->led, look.colours) < 0) {
-                log_debug("The status LED does not answer any more.");
+        r = s->led_colours != (int) look.colours ? status_led_set(s->led, look.colours) : 0;
+        if (r < 0) { /* it was taken out while it was lit: the next hard reset looks for it again */
                 s->led = status_led_free(s->led);
+                tell_taken(s, "[led] line", s->config.led.line, r, "", &s->led_problem);
                 return;
         }
         s->led_colours = (int) look.colours;

@@ -12,6 +12,7 @@
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
 #include "gpio/pin-policy.h"
+#include "gpio/pulse.h"
 #include "util/io.h"
 #include "util/log.h"
 
@@ -27,7 +28,7 @@ struct HeldPin {
 
 /* Which lines are held stands in the run directory, so that the run after a crash knows what was left
  * driven. */
-static void note_held(const Supervisor *s) {
+void supervisor_pins_note(const Supervisor *s) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
         FILE *f = open_memstream(&text, &size);
@@ -36,6 +37,8 @@ static void note_held(const Supervisor *s) {
         if (f) {
                 for (size_t i = 0; i < s->n_pins; i++)
                         fprintf(f, "%s\n", s->pins[i].name);
+                for (size_t i = 0; i < s->n_pulses; i++)
+                        fprintf(f, "%s\n", gpio_pulse_line(s->pulses[i]));
                 r = fclose(f) == 0 ? 0 : -ENOMEM;
         }
         if (r >= 0)
@@ -85,7 +88,7 @@ static int hold(Supervisor *s, const char *name, struct HeldPin **ret, char hold
                 gpio_request_free(q);
                 return -ENOMEM;
         }
-        note_held(s);
+        supervisor_pins_note(s);
         *ret = p;
         return 0;
 }
@@ -117,7 +120,7 @@ static int grant(Supervisor *s, const char *name, LinkPinLine *answer, char text
         r = gpio_request_info(p->request, &info);
         if (r < 0) { /* its chip was taken out: the next question looks for it anew */
                 let_go(s, p);
-                note_held(s);
+                supervisor_pins_note(s);
                 return r;
         }
         answer->direction = (uint32_t) info.settings.direction;
@@ -262,7 +265,7 @@ void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
                         let_go(s, p);
         }
         if (s->n_pins != before)
-                note_held(s);
+                supervisor_pins_note(s);
         if (kind != RESET_KIND_SOFT)
                 drive_safe_levels(s);
 }
@@ -358,7 +361,7 @@ static void clean_up_after_crash(Supervisor *s) {
         if (s->n_pins == 0)
                 (void) unlinkat(s->run_dir_fd, MARK, 0);
         else
-                note_held(s);
+                supervisor_pins_note(s);
 }
 
 int supervisor_pins_new(Supervisor *s) {
@@ -384,14 +387,14 @@ void supervisor_pins_done(Supervisor *s) {
         bool hands_over = s->hands_over && service_managed(s->service);
 
         if (hands_over && s->n_pins > 0)
-                note_held(s); /* in this order they are stored */
+                supervisor_pins_note(s); /* in this order they are stored */
         for (size_t i = s->n_pins; i-- > 0;) {
                 if (!hands_over || !hand_over(s, &s->pins[i], i))
                         make_safe(s, &s->pins[i], pin_safe_level(s->config.pins.safe_state, s->pins[i].name));
                 let_go(s, &s->pins[i]);
         }
         if (s->pins && !hands_over)
-                note_held(s);
+                supervisor_pins_note(s);
         free(s->pins);
         s->pins = NULL;
         s->wake_source = sd_event_source_disable_unref(s->wake_source);

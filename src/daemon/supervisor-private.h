@@ -46,12 +46,18 @@ int supervisor_safe_mode_ask(Supervisor *s, bool enter, SafeModeDoor door, const
 #define GPIO_CONSUMER "mpyd" /* who uses a line, for others */
 
 /* GPIO lines: supervisor-pins.c. */
+/* A pulse at a line that nobody holds. who: "asked for by …". -ENOENT, -EBUSY (holder), -ERANGE, -EMFILE: too
+ * many at a time; or what the kernel says. */
+int supervisor_pulse(Supervisor *s, const char *line, bool high, uint64_t usec, const char *who,
+                     char holder[static GPIO_NAME_MAX]) _must_check_;
+void supervisor_pulses_done(Supervisor *s);
 int supervisor_pins_new(Supervisor *s) _must_check_;
 void supervisor_pins_done(Supervisor *s);             /* to their safe state, and released */
 void supervisor_pins_ask(Supervisor *s, const LinkPin *m);
 void supervisor_pins_wake(Supervisor *s, const LinkPinWake *m); /* the sleep that comes next ends by this line */
 int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineInfo *info, int level),
                          void *data) _must_check_;
+void supervisor_pins_note(const Supervisor *s);       /* which lines are held, for the run after a crash */
 void supervisor_pins_reset(Supervisor *s, ResetKind kind); /* a life has ended: this kind of reset follows */
 
 /* Between a hard reset and its board: supervisor-boot.c. */

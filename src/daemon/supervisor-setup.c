@@ -528,6 +528,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         supervisor_boot_done(s);
         supervisor_factory_reset_done(s);
         supervisor_panel_done(s);
+        supervisor_pulses_done(s);
         supervisor_pins_done(s);
         s->console = console_free(s->console);
         s->control = control_server_free(s->control);

@@ -110,6 +110,8 @@ typedef struct Supervisor {
         Gpio *gpio;
         struct HeldPin *pins;          /* lines that a board has asked for, or that have a safe level */
         size_t n_pins;
+        struct GpioPulse **pulses;     /* that are not over yet */
+        size_t n_pulses;
         sd_event_source *wake_source;  /* one of them has ended the deep sleep */
         char wake_detail[96];
 

@@ -24,10 +24,9 @@ import resets
 import terminal
 import watchdog
 from measure import ClockWatch, cpus_busy, describe_machine, machine_figures
+from table import print_table, rows_of, write_markdown
 
 SECTIONS = ["machine", "exec", "soft", "hard", "death", "interrupt", "throughput", "eval", "memory", "idle", "watchdog"]
-MARKS = ("<!-- run -->", "<!-- end of run -->")
-HEAD = ["figure", "program", "median", "p99", "n", "aim", "met"]
 
 
 class Env:
@@ -65,43 +64,6 @@ def sections(env, quick):
         "idle": lambda: idle.idle_figures(env),
         "watchdog": lambda: watchdog.watchdog_figures(env, few),
     }
-
-
-def rows_of(figures):
-    """The table's lines: ours, then the others under the same title."""
-    rows, title = [], None
-    for f in figures:
-        rows.append([f.title if f.title != title else "", *f.ours.cells(), *f.aim_cells()])
-        title = f.title
-        rows += [["", *other.cells(), "", ""] for other in f.others]
-    return rows
-
-
-def print_table(rows, out):
-    widths = [max(len(r[i]) for r in [HEAD, *rows]) for i in range(len(HEAD))]
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-
-    def line(cells):
-        text = "  ".join(c.rjust(w) if 2 <= i <= 4 else c.ljust(w)
-                         for i, (c, w) in enumerate(zip(cells, widths)))
-        print(text.rstrip(), file=out)
-
-    line(HEAD)
-    print(rule, file=out)
-    for i, row in enumerate(rows):
-        if row[0] and i:
-            print(file=out)
-        line(row)
-
-
-def write_markdown(path, machine, rows, seconds):
-    """Puts the table where the last one was: between two marks in the file."""
-    table = [f"Machine: {machine}. The run took {seconds:.0f} s.", "",
-             "| " + " | ".join(HEAD) + " |", "|---|---|--:|--:|--:|---|---|"]
-    table += ["| " + " | ".join(cells) + " |" for cells in rows]
-    text = path.read_text()
-    begin, end = (text.index(mark) for mark in MARKS)
-    path.write_text(text[:begin] + MARKS[0] + "\n" + "\n".join(table) + "\n" + text[end:])
 
 
 def parse_arguments():
@@ -149,7 +111,7 @@ def main():
     print(f"\n{time.monotonic() - begun:.0f} s in all." +
           (f" DID NOT WORK: {', '.join(broken)}" if broken else ""))
     if args.update_figures and not broken:
-        write_markdown(SOURCE / "docs/FIGURES.md", machine, rows, time.monotonic() - begun)
+        write_markdown(SOURCE / "docs/FIGURES.md", "run", machine, rows, time.monotonic() - begun)
     return 1 if broken else 0
 
 

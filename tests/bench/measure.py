@@ -32,6 +32,7 @@ def show_seconds(v):
 UNITS = {
     "s": show_seconds,
     "B/s": lambda v: f"{v / 1e6:.1f} MB/s",
+    "1/s": lambda v: f"{v:.0f} /s",
     "B": lambda v: f"{v / 2**20:.2f} MiB",
     "wake-ups/min": lambda v: f"{v:.0f} /min",
     "cpu/min": lambda v: f"{v * 1e3:.2f} ms/min",
@@ -55,7 +56,7 @@ class Series:
     @property
     def bad_end(self):
         """p99, on the side that hurts."""
-        return percentile(self.values, 1) if self.unit == "B/s" else percentile(self.values, 99)
+        return percentile(self.values, 1) if self.unit.endswith("/s") else percentile(self.values, 99)
 
     def cells(self):
         show = UNITS[self.unit]

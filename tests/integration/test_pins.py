@@ -329,11 +329,51 @@ def test_list(board, repl):
     (["set", "GPIO99", "1"], 9, "There is no line \"GPIO99\""),
     (["set", "GPIO4", "2"], 64, "\"2\" is no level"),
     (["get"], 64, "Usage: mpyctl pin"),
-    (["stare"], 64, "\"stare\" is not one of list, get, set and watch"),
+    (["stare"], 64, "\"stare\" is not one of list, get, set, watch and pulse"),
+    (["pulse", "GPIO99"], 9, "There is no line \"GPIO99\""),
+    (["pulse"], 64, "Usage: mpyctl pin"),
+    (["pulse", "GPIO5", "--time", "soon"], 64, "\"soon\" is no time"),
+    (["pulse", "GPIO5", "--time", "2min"], 2, "a pulse lasts 1 ms to 60 s"),
+    (["pulse", "GPIO5", "--time", "0"], 2, "a pulse lasts 1 ms to 60 s"),
+    (["list", "--high"], 64, "--high and --time are for pulse"),
 ])
 def test_mistakes(board, arguments, code, says):
     r = board.ctl("pin", *arguments, check=False)
     assert (r.returncode, says in r.stderr) == (code, True), r.stderr
+
+
+def test_a_pulse(board, repl):
+    """Low is an open drain's: against the world's pull-up. It holds the line meanwhile, and nothing after it."""
+    board.ctl("pin", "set", "GPIO5", "1")
+    assert board.ctl("pin", "pulse", "GPIO5", "--time", "60s").stdout == "GPIO5 is held low for 1min.\n"
+    row = lines(board)["GPIO5"]
+    assert (row["direction"], row["consumer"]) == ("open-drain", "mpyd-pulse")
+    assert (board.run_dir / "pins").read_text() == "GPIO5\n"  # for the run after a crash
+    r = board.ctl("pin", "pulse", "GPIO5", check=False)
+    assert r.returncode == 2 and "GPIO5 is used by mpyd-pulse" in r.stderr
+    assert "GPIO5 is used by mpyd-pulse" in error(repl, "Pin(5)")
+    board.ctl("reset")
+    assert lines(board)["GPIO5"]["consumer"] == "mpyd-pulse"  # the board's resets are none of its business
+
+    assert board.ctl("pin", "pulse", "GPIO6", "--high", "--time", "300ms").stdout == "GPIO6 is held high for 300ms.\n"
+    row = lines(board)["GPIO6"]
+    assert (row["direction"], row["level"]) == ("output", 1)
+    board.wait(lambda p: not lines(board)["GPIO6"]["used"], what="its end")
+    row = lines(board)["GPIO6"]
+    assert (row["direction"], row["level"]) == ("input", 0)
+    assert (board.run_dir / "pins").read_text() == "GPIO5\n"
+    board.wait_log("Line GPIO6 is held high for 300ms: asked for by mpyctl")
+
+
+def test_pulses_are_bounded(board):
+    for n in range(16):
+        board.ctl("pin", "pulse", f"GPIO{n}", "--time", "60s")
+    r = board.ctl("pin", "pulse", "GPIO16", check=False)
+    assert r.returncode == 2 and "too many pulses at a time" in r.stderr
+    board.stop()  # with none left standing; the sanitizers look on
+    board.start()
+    board.wait_state("idle")
+    assert not any(entry["used"] for entry in lines(board).values())
 
 
 def test_real_lines_are_not_driven(boards):

@@ -122,11 +122,13 @@ def board(suite, containers):
 
 @pytest.fixture(scope="session")
 def installed_disk(suite_roots, scratch):
-    """(kernel directory, disk) of a Debian 13 guest with the product installed, snapshots "bare"
-    and "installed" in it."""
+    """(kernel directory, disk) of a Debian 13 guest with the product installed, snapshot "installed" in it."""
+    return install_on_disk(suite_roots("trixie"), "image-amd64", scratch / "installed.qcow2", scratch)
+
+
+def install_on_disk(root, image_name, disk, scratch):
     linux = kernel.provide_kernel()
-    image = kernel.provide_image(suite_roots("trixie"), linux)
-    disk = scratch / "installed.qcow2"
+    image = kernel.provide_image(root, linux, image_name)
 
     def attempt():
         guest.overlay(disk, image)
@@ -170,3 +172,20 @@ def guests(installed_disk, scratch, request):
         g.close()
         if g.disk.parent == scratch and g.disk.name.startswith("guest"):
             g.disk.unlink(missing_ok=True)
+
+
+# ---- benchmarks ----
+
+BESIDE = ["gcc", "libc6-dev", "libgpiod-dev", "python3-libgpiod"]
+
+
+@pytest.fixture
+def bench_machine(scratch):
+    """A guest with the product, and what it is measured beside."""
+    root = roots.provide("trixie", [*roots.dependencies(packages.find("trixie")), *BESIDE], "root-bench")
+    linux, disk = install_on_disk(root, "image-bench-amd64", scratch / "bench.qcow2", scratch)
+    machine = Guest(linux / "vmlinux", linux / "initrd", disk, scratch, extra=WATCHDOG)
+    try:
+        yield machine.load("installed")
+    finally:
+        guest.discard(machine)

@@ -362,7 +362,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(pin_on_obj, pin_on);
 static mp_obj_t pin_toggle(mp_obj_t self) {
         Pin *p = MP_OBJ_TO_PTR(self);
 
-        pin_write(p, p->settings.direction == GPIO_DIRECTION_OUTPUT ? !pin_read(p) : !p->settings.value);
+        pin_write(p, !p->settings.value);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(pin_toggle_obj, pin_toggle);

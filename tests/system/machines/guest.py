@@ -14,7 +14,9 @@ import time
 from .host import run, spawn, timeout
 from .machine import BootFailure, Machine, quote
 
-APPEND = ("panic=-1 mitigations=off nokaslr random.trust_cpu=on net.ifnames=0 quiet "
+# What a panic says is kept in memory that a reset does not clear (ramoops).
+RAMOOPS = "memmap=0x100000$0x1f000000 ramoops.mem_address=0x1f000000 ramoops.mem_size=0x100000 "
+APPEND = (RAMOOPS + "panic=-1 mitigations=off nokaslr random.trust_cpu=on net.ifnames=0 quiet "
           "systemd.show_status=0 console=ttyS0 no_timer_check tsc=reliable")
 LOAD_TRIES, LOAD_ASK_SECONDS = 6, 10
 _numbers = itertools.count(1)

@@ -23,6 +23,7 @@ PACKAGES = {
     "vm": ["busybox-static", "cpio", "debian-archive-keyring", "e2fsprogs", "kmod", "mmdebstrap",
            "nbdkit", "python3-pytest", "qemu-system-x86", "qemu-utils", "zstd"],
 }
+PACKAGES["bench"] = PACKAGES["vm"]
 
 
 class HostError(Exception):

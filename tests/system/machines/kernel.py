@@ -22,7 +22,7 @@ IMAGE_MIB = 1024
 INITRD_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_cryptoapi", "i6300esb"]
 ROOT_MODULES = ["virtio_console", "virtio_net", "virtio_rng", "gpio_sim", "configfs",
                 "softdog", "i2c_stub", "i2c_dev", "autofs4", "overlay", "rtc_cmos", "fuse",
-                "nbd", "loop", "dummy", "veth"]
+                "nbd", "loop", "dummy", "veth", "ramoops", "evdev"]
 
 INIT = """#!/bin/sh
 mount -t proc proc /proc

@@ -82,11 +82,11 @@ def package_list(suite, more=()):
     return sorted({*PACKAGES, *EXTRA[suite], *more})
 
 
-def provide(suite, more=()):
+def provide(suite, more=(), name="root"):
     """The root of a suite, with more packages (the product's dependencies). Never changed: what
-    boots from it works on a copy."""
+    boots from it works on a copy. name: of its kind; one of each is kept."""
     packages = package_list(suite, more)
     directory = store.provide(
-        f"root-{suite}", (RECIPE, suite, packages, MASKED, NO_FILES),
+        f"{name}-{suite}", (RECIPE, suite, packages, MASKED, NO_FILES),
         lambda part: make(part, suite, packages))
     return pathlib.Path(directory / "root")

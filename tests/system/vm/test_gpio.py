@@ -209,6 +209,81 @@ def test_hard_reset_stop_and_a_chip_that_goes(header):
     assert machine.status()["crashes"] == 0
 
 
+EXPANDER = """set -e
+d=/sys/kernel/config/gpio-sim/expander
+mkdir -p $d/bank
+echo 140 >$d/bank/num_lines
+echo expander >$d/bank/label
+echo 1 >$d/live
+udevadm settle
+"""
+
+
+def test_more_lines_than_a_board_may_hold(header):
+    """The 129th is refused by a number that says why; those it has stay its own, and a hard reset makes room."""
+    machine = header.machine
+    machine.run(EXPANDER)
+    told = header.exec("held = []\ntry:\n    for n in range(140): held.append(Pin('expander:%d' % n, Pin.OUT, value=1))\n"
+                       "except OSError as e: print(len(held), e)\n"
+                       "print(sum(p.value() for p in held), Pin('expander:0') is held[0])")
+    assert told.split("\n")[:2] == ["128 [Errno 24] EMFILE", "128 True"]
+    assert "EMFILE" in header.fails("Pin(17)")
+    machine.run("mpyctl reset")
+    assert header.exec("print(Pin(17, Pin.OUT, value=1).value())").strip() == "1"
+    assert machine.status()["crashes"] == 0
+
+
+def test_a_pulse(header):
+    """At a pin with a pull-up, as reset pins have: low for its time, then as it was, and free. What a crash would leave
+    low the next run lets go of."""
+    machine = header.machine
+    header.pull(5, "up")
+    machine.start(f"python3 /root/watch.py {header.sim}/sim_gpio5/value 4 >/root/seen.txt")
+    machine.run("sleep 1; mpyctl pin pulse GPIO5 --time 500ms")
+    assert machine.until("cat /root/seen.txt", lambda out: out.strip(), 60).split()[1] in ("101", "01")
+    line = header.lines()["GPIO5"]
+    assert (line["used"], line["direction"], header.value(5)) == (False, "input", 1)
+
+    machine.run("mpyctl pin pulse GPIO5 --time 1min")
+    assert header.value(5) == 0
+    assert "GPIO5 is used by mpyd-pulse" in header.fails("Pin(5)")
+    pid = machine.unit("MainPID")["MainPID"]
+    machine.run(f"kill -KILL {pid}")
+    machine.until("mpyctl --json status", lambda out: out and json.loads(out).get("pid", 0) not in (0, int(pid)), 60)
+    line = header.lines()["GPIO5"]
+    assert (line["used"], line["direction"], header.value(5)) == (False, "input", 1)
+
+
+def test_an_edge_ends_a_sleep(header):
+    """Light sleep in the board's own process, deep sleep in the supervisor's, which has let the board go."""
+    machine = header.machine
+    header.pull(4, "down")
+    machine.write("/var/lib/mpyd/flash/main.py",
+                  "import machine\nfrom machine import Pin\n"
+                  "Pin(4, Pin.IN).irq(None, Pin.IRQ_RISING, wake=machine.SLEEP)\n"
+                  "print('dozes')\nmachine.lightsleep()\nprint('woken')\n"
+                  "Pin(5, Pin.IN).irq(None, Pin.IRQ_FALLING, wake=machine.DEEPSLEEP)\n"
+                  "if machine.reset_cause() != machine.DEEPSLEEP_RESET: machine.deepsleep()\n"
+                  "print('back', machine.wake_reason() == machine.PIN_WAKE)\n")
+    header.pull(5, "up")
+    machine.run("mpyctl reset --no-wait")
+    machine.log_shows("dozes")
+    machine.run("sleep 1")
+    assert "woken" not in machine.run("mpyctl log")
+    header.pull(4, "up")
+    machine.log_shows("woken")
+    machine.until("mpyctl --json status", lambda out: json.loads(out)["state"] == "deep-sleep")
+    assert machine.status()["board_pid"] == 0
+    header.pull(5, "down")
+    comes_to(header, "running")
+    machine.log_shows("dozes")
+    assert header.lines()["GPIO5"]["used"] is False or header.lines()["GPIO5"]["consumer"] == "mpyd"
+    header.pull(4, "down")
+    header.pull(4, "up")
+    machine.log_shows("back True")
+    assert [e["cause"] for e in machine.history() if e["type"] == "reset"][-1] == "DEEPSLEEP_RESET"
+
+
 # ---- the button that is held at boot ----
 
 BUTTONS = """set -e

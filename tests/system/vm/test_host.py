@@ -2,6 +2,8 @@
 """The host around the board: its reboot as the last resort, and the limits that its kernel enforces."""
 import time
 
+import pytest
+
 from machines.host import timeout
 
 # The board's files on a file system that is frozen under it: a write waits in the kernel and takes no signal.
@@ -84,3 +86,42 @@ def test_memory_and_tasks_are_limited(guests):
     machine.run("rm /var/lib/mpyd/flash/main.py; mpyctl safe-mode leave --no-wait || mpyctl reset --no-wait")
     machine.until("mpyctl eval '6*7'", lambda out: out.strip() == "42", 120)
     assert machine.status()["pid"] == daemon
+
+
+# A board's kernel has a place for a panic's last words; here it is memory that a reset does not clear.
+LAST_WORDS = """set -e
+echo ramoops >/etc/modules-load.d/ramoops.conf
+modprobe ramoops
+grep -q ramoops /sys/module/pstore/parameters/backend
+sync
+"""
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_panic_of_the_kernel(guests, archived):
+    """A real one. Its record is found in pstore, and where systemd-pstore has put it."""
+    machine = guests()
+    machine.run(LAST_WORDS)
+    if archived:
+        machine.run("rm /etc/systemd/system/systemd-pstore.service; systemctl daemon-reload; "
+                    "systemctl enable systemd-pstore.service; sync")
+    before = boot_id(machine)
+    machine.start("sleep 1; echo c >/proc/sysrq-trigger")
+    machine.wait_up(420)
+    machine.until("mpyctl status --json", lambda out: '"state": "idle"' in out, 120)
+    assert boot_id(machine) != before
+    where = "/var/lib/systemd/pstore" if archived else "/sys/fs/pstore"
+    assert "Panic#" in machine.until(f"find {where} -name 'dmesg*' | xargs head -qn1", lambda out: out.strip())
+    status = machine.status()
+    assert (status["reset_cause"], status["reset_reason"]) == ("PWRON_RESET", "UNKNOWN"), status
+    reset = [e for e in machine.history() if e["type"] == "reset" and e["kind"] == "hard"][-1]
+    assert reset["detail"] == "first start since the host booted, after a kernel panic", reset
+    told = machine.run("mpyctl history show")
+    assert "the kernel left a record of a panic" in told and where in told, told
+
+    # The record stays where it is: the next reboot, a clean one, is not that panic again.
+    machine.run("systemctl --no-block reboot")
+    machine.wait_up(420)
+    machine.until("mpyctl status --json", lambda out: '"state": "idle"' in out, 120)
+    reset = [e for e in machine.history() if e["type"] == "reset" and e["kind"] == "hard"][-1]
+    assert "panic" not in (reset.get("detail") or ""), reset
