@@ -15,6 +15,7 @@
 #include "util/log.h"
 #include "util/parse.h"
 
+#define FAILED_MAX 2u   /* failed checks in a row, then the manager is asked to act */
 #define STORED_MAX 160u /* more than the unit's FileDescriptorStoreMax= */
 
 typedef struct Stored {
@@ -31,6 +32,7 @@ struct Service {
         sd_event_source *tick, *turn;
         bool turned;           /* the loop got to its least urgent event since the last tick */
         bool unwell;           /* it has been told */
+        unsigned n_failed;     /* ticks in a row at which check has found something */
         ServiceCheck check;
         void *userdata;
 };
@@ -193,6 +195,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         const char *problem = s->turned ? s->check(s->userdata)
                                         : "the event loop does not come to an end of its work";
 
+        s->n_failed = problem && s->turned ? s->n_failed + 1 : 0;
         if (!problem) {
                 service_notify(s, "WATCHDOG=1");
                 s->unwell = false;
@@ -202,6 +205,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
                             "mpyd is not well (%s); if that does not pass, systemd will restart it.",
                             problem);
         }
+        if (s->n_failed == FAILED_MAX) /* a loop that only has too much to do may catch up; this is broken */
+                service_notify(s, "WATCHDOG=trigger");
         s->turned = false;
         (void) sd_event_source_set_enabled(s->turn, SD_EVENT_ONESHOT);
         (void) sd_event_source_set_time_relative(s->tick, s->watchdog_usec / 3);

@@ -44,7 +44,8 @@ void service_forget_rest(Service *s);
 typedef const char *(*ServiceCheck)(void *userdata);
 
 /* Sends WATCHDOG=1 at a third of the manager's timeout, only while check finds nothing and the loop
- * comes to its least urgent events. Nothing is armed when the manager expects no keep-alives. */
+ * comes to its least urgent events. What check finds twice in a row, in a loop that runs, does not mend itself:
+ * WATCHDOG=trigger. Nothing is armed when the manager expects no keep-alives. */
 int service_watch(Service *s, sd_event *event, ServiceCheck check, void *userdata) _must_check_;
 
 /* The manager's timeout; 0 when it has none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Telling the owner, [notify]: events of the journal go to a command and to a webhook, each through a queue
  * of its own. What cannot be told now is told later; nothing waits for it, and a flood of one kind of event
- * does not hide another. */
+ * does not hide another. What waits stands in a file of the state directory, from the first failure on and at a
+ * stop, so that neither a restart nor a reboot of the host loses it: told once more rather than not at all. */
 #include <stdio.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -9,10 +10,15 @@
 #include "daemon/action.h"
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
+#include "util/durable-file.h"
+#include "util/io.h"
 #include "util/log.h"
 #include "util/token-bucket.h"
 #include "util/words.h"
 
+#define KEPT "notify-queue" /* JSON: {verb: [message, …]} */
+#define KEPT_MAX (1024u * 1024)
+#define STOP_USEC (2 * USEC_PER_SEC) /* a stop waits for the disk so long */
 #define QUEUE_MAX 32u
 #define EVENT_BURST 5u /* of one kind, then one each: */
 #define EVENT_INTERVAL_USEC (10 * USEC_PER_MINUTE)
@@ -34,6 +40,7 @@ typedef struct Channel {
 struct Notify {
         Supervisor *s;
         Channel channels[2];
+        bool kept;             /* something stands in the file */
         TokenBucket buckets[JOURNAL_EVENT_MAX];
 };
 
@@ -47,6 +54,71 @@ static void forget_first(Channel *c) {
         json_decref(c->queue[0]);
         memmove(c->queue, c->queue + 1, --c->n * sizeof *c->queue);
 }
+
+/* ---- what outlives us ---- */
+
+static DurableFile kept_file = DURABLE_FILE(KEPT, 0600);
+
+static char *queues_to_text(const struct Notify *n) {
+        _cleanup_(json_decrefp) json_t *all = json_object();
+        size_t waiting = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(n->channels); i++) {
+                const Channel *c = &n->channels[i];
+                json_t *queue = json_array();
+
+                for (size_t k = 0; k < c->n; k++)
+                        (void) json_array_append(queue, c->queue[k]);
+                (void) json_object_set_new(all, action_verb_to_string(c->verb), queue);
+                waiting += c->n;
+        }
+        return waiting > 0 ? json_dumps(all, JSON_COMPACT) : NULL;
+}
+
+/* stop: wait for the disk, a little. */
+static void keep(struct Notify *n, bool stop) {
+        _cleanup_free_ char *text = queues_to_text(n);
+        int r;
+
+        if (!text && !n->kept)
+                return;
+        n->kept = text;
+        r = stop ? durable_file_write(&kept_file, n->s->state_dir_fd, text, STOP_USEC)
+                 : durable_file_write_soon(&kept_file, n->s->state_dir_fd, text, -EBADF);
+        if (r < 0)
+                log_warning_errno(r, "What the owner was not told yet is not kept over a restart: %m");
+}
+
+static void recall_channel(Channel *c, const json_t *queue) {
+        const json_t *message;
+        size_t i;
+
+        json_array_foreach(queue, i, message)
+                if (c->n < QUEUE_MAX && json_is_string(json_object_get(message, "event")))
+                        c->queue[c->n++] = json_deep_copy(message);
+}
+
+/* As an earlier run left them: before any of ours. */
+static void recall(struct Notify *n) {
+        _cleanup_(json_decrefp) json_t *all = NULL;
+        _cleanup_free_ char *text = NULL;
+        int r = read_file(n->s->state_dir_fd, KEPT, KEPT_MAX, &text, NULL);
+
+        if (r == -ENOENT)
+                return;
+        n->kept = true;
+        all = r >= 0 ? json_loads(text, 0, NULL) : NULL;
+        if (!json_is_object(all)) {
+                log_warning("%s in the state directory cannot be read: what the owner was not told before the last "
+                            "stop is not told.", KEPT);
+                keep(n, false); /* away with it */
+                return;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(n->channels); i++)
+                recall_channel(&n->channels[i], json_object_get(all, action_verb_to_string(n->channels[i].verb)));
+}
+
+/* ---- telling ---- */
 
 static void send_soon(Channel *c, uint64_t usec) {
         (void) sd_event_source_set_time_relative(c->timer, usec);
@@ -69,6 +141,8 @@ static void on_told(void *userdata, ActionResult result, const char *why) {
                 complain(c, true, why);
                 send_soon(c, c->retry_usec);
                 c->retry_usec = MIN(c->retry_usec * 2, RETRY_MAX_USEC);
+                if (!c->notify->kept)
+                        keep(c->notify, false);
                 return;
         }
         if (result == ACTION_OK) {
@@ -82,6 +156,8 @@ static void on_told(void *userdata, ActionResult result, const char *why) {
         forget_first(c);
         if (c->n > 0)
                 send_soon(c, 0);
+        else if (c->notify->kept)
+                keep(c->notify, false);
 }
 
 static int on_send(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -94,8 +170,11 @@ static int on_send(sd_event_source *source, uint64_t usec, void *userdata) {
                 return 0;
         while (!is_wanted(c) && c->n > 0) /* it was, when they came */
                 forget_first(c);
-        if (c->n == 0)
+        if (c->n == 0) {
+                if (c->notify->kept)
+                        keep(c->notify, false);
                 return 0;
+        }
         (void) json_object_set_new(c->queue[0], "missed", json_integer(c->n_missed));
         r = action_start(&c->action, c->notify->s->event, &door, c->verb, c->queue[0], on_told, c);
         if (r < 0) {
@@ -125,6 +204,8 @@ static void enqueue(Channel *c, const json_t *message, bool passes) {
         c->queue[c->n++] = copy;
         if (c->n == 1)
                 send_soon(c, 0);
+        else if (c->notify->kept) /* it joins those that wait for a network, say */
+                keep(c->notify, false);
 }
 
 static json_t *describe(JournalEvent e, const char *const fields[], const char *text) {
@@ -216,6 +297,10 @@ int supervisor_notify_new(Supervisor *s) {
                 c->verb = verbs[i];
                 c->retry_usec = RETRY_MIN_USEC;
         }
+        recall(n);
+        for (size_t i = 0; i < ELEMENTSOF(n->channels); i++)
+                if (n->channels[i].n > 0)
+                        send_soon(&n->channels[i], 0);
         journal_set_watch(on_event, n);
         return 0;
 }
@@ -224,6 +309,7 @@ void supervisor_notify_done(Supervisor *s) {
         if (!s->notify)
                 return;
         journal_set_watch(NULL, NULL);
+        keep(s->notify, true);
         for (size_t i = 0; i < ELEMENTSOF(s->notify->channels); i++) {
                 Channel *c = &s->notify->channels[i];
 

@@ -5,13 +5,11 @@
 #include "host/host-mark.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
-#include <time.h>
+#include <stdlib.h>
 
+#include "util/durable-file.h"
 #include "util/io.h"
 #include "util/parse.h"
 
@@ -104,146 +102,24 @@ HostMark host_mark_read(int dir_fd) {
         return m;
 }
 
-/* ---- written on a thread, so that a disk that hangs hangs nobody ---- */
+/* ---- on the disk ---- */
 
-typedef struct Job {
-        pthread_mutex_t lock;
-        pthread_cond_t over;
-        unsigned n_users; /* the last one frees it */
-        bool done;
-        int result;
-        int dir_fd;
-        int done_fd; /* an eventfd, or -EBADF */
-        uint64_t number; /* grows from mark to mark */
+static DurableFile mark = DURABLE_FILE(MARK, 0644);
+
+int host_mark_write_soon(int dir_fd, const HostMark *m, int done_fd) {
         char text[HOST_MARK_TEXT_MAX];
-} Job;
-
-static void job_unref(Job *j) {
-        bool last;
-
-        pthread_mutex_lock(&j->lock);
-        last = --j->n_users == 0;
-        pthread_mutex_unlock(&j->lock);
-        if (!last)
-                return;
-        pthread_mutex_destroy(&j->lock);
-        pthread_cond_destroy(&j->over);
-        safe_close(j->dir_fd);
-        safe_close(j->done_fd);
-        free(j);
-}
-
-/* One at a time, and never an older one over a newer: a disk may keep a thread waiting for longer than its
- * successor. */
-static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t last_number;         /* asked for; of the caller's thread only */
-static uint64_t last_number_written; /* under writing */
-
-static int job_write(const Job *j) {
-        int r = 0;
-
-        pthread_mutex_lock(&writing);
-        if (j->number > last_number_written) {
-                r = write_file_atomic(j->dir_fd, MARK, j->text, strlen(j->text), 0644);
-                if (r >= 0)
-                        last_number_written = j->number;
-        }
-        pthread_mutex_unlock(&writing);
-        return r;
-}
-
-static void *job_run(void *arg) {
-        Job *j = arg;
-        int r = job_write(j);
-
-        pthread_mutex_lock(&j->lock);
-        j->result = r;
-        j->done = true;
-        pthread_cond_signal(&j->over);
-        pthread_mutex_unlock(&j->lock);
-        if (j->done_fd >= 0)
-                (void) eventfd_write(j->done_fd, 1);
-        job_unref(j);
-        return NULL;
-}
-
-static int job_wait(Job *j, uint64_t timeout_usec) {
-        uint64_t until = now_usec(CLOCK_MONOTONIC) + timeout_usec;
-        struct timespec ts = { .tv_sec = (time_t) (until / USEC_PER_SEC),
-                               .tv_nsec = (long) (until % USEC_PER_SEC * 1000) };
-        int r;
-
-        pthread_mutex_lock(&j->lock);
-        while (!j->done && pthread_cond_timedwait(&j->over, &j->lock, &ts) != ETIMEDOUT)
-                ;
-        r = j->done ? j->result : -ETIMEDOUT;
-        pthread_mutex_unlock(&j->lock);
-        return r;
-}
-
-static Job *job_new(int dir_fd) {
-        Job *j = calloc(1, sizeof *j);
-        pthread_condattr_t monotonic;
-
-        if (!j)
-                return NULL;
-        j->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-        j->done_fd = -EBADF;
-        j->n_users = 2;
-        pthread_mutex_init(&j->lock, NULL);
-        pthread_condattr_init(&monotonic);
-        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-        pthread_cond_init(&j->over, &monotonic);
-        pthread_condattr_destroy(&monotonic);
-        return j;
-}
-
-/* The thread has one reference to *ret, the caller the other. */
-static int job_begin(int dir_fd, const HostMark *m, int done_fd, Job **ret) {
-        pthread_t thread;
-        Job *j;
-        int r;
 
         if (m->state == HOST_MARK_NONE)
                 return -EINVAL;
-        j = job_new(dir_fd);
-        if (!j)
-                return -ENOMEM;
-        host_mark_format(m, j->text);
-        j->number = ++last_number;
-        r = j->dir_fd < 0 ? -errno : 0;
-        if (r >= 0 && done_fd >= 0) {
-                j->done_fd = fcntl(done_fd, F_DUPFD_CLOEXEC, 3);
-                r = j->done_fd < 0 ? -errno : 0;
-        }
-        if (r >= 0)
-                r = -pthread_create(&thread, NULL, job_run, j);
-        if (r < 0) {
-                job_unref(j);
-                job_unref(j);
-                return r;
-        }
-        (void) pthread_detach(thread);
-        *ret = j;
-        return 0;
-}
-
-int host_mark_write_soon(int dir_fd, const HostMark *m, int done_fd) {
-        Job *j;
-        int r = job_begin(dir_fd, m, done_fd, &j);
-
-        if (r >= 0)
-                job_unref(j);
-        return r;
+        host_mark_format(m, text);
+        return durable_file_write_soon(&mark, dir_fd, text, done_fd);
 }
 
 int host_mark_write(int dir_fd, const HostMark *m, uint64_t timeout_usec) {
-        Job *j;
-        int r = job_begin(dir_fd, m, -EBADF, &j);
+        char text[HOST_MARK_TEXT_MAX];
 
-        if (r < 0)
-                return r;
-        r = job_wait(j, timeout_usec);
-        job_unref(j);
-        return r;
+        if (m->state == HOST_MARK_NONE)
+                return -EINVAL;
+        host_mark_format(m, text);
+        return durable_file_write(&mark, dir_fd, text, timeout_usec);
 }

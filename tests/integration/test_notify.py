@@ -4,6 +4,7 @@ on the loopback interface."""
 import http.server
 import json
 import pathlib
+import signal
 import threading
 import time
 
@@ -133,6 +134,59 @@ def test_a_server_that_is_down_is_told_later_in_order(boards, hooks):
     assert "hello" in hook.messages()[-1]["message"]
     b.wait_log("The owner can be told again (webhook).")
     assert b.log_count("Failed to tell the owner") == 2  # the first one, and the 503 after `notify`
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_what_waits_outlives_the_daemon(boards, hooks, end):
+    """As when the network is gone and the host is rebooted for it."""
+    hook = hooks()
+    port, url = hook.server.server_port, hook.url
+    hook.close()
+    b = boards({"main.py": "import time\nwhile True: time.sleep(1)\n"},
+               config={"notify": {"url": url, "events": "daemon-start watchdog"}})
+    b.wait_state("running")
+    b.wait_log("Failed to tell the owner: [notify] url:")
+    bite(b)
+    b.wait(lambda p: p["ResetCause"] == "WDT_RESET" and p["State"] == "running", what="the reset")
+    kept = b.state_dir / "notify-queue"
+    until(lambda: kept.exists() and "watchdog" in kept.read_text(), "the file")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    b.stop(end)
+    assert [m["event"] for m in json.loads(kept.read_text())["webhook"]] == ["daemon-start", "watchdog"]
+
+    hook = hooks(port=port)
+    b.start()
+    until(lambda: len(hook.told) == 3, "all of it")
+    assert [m["event"] for m in hook.messages()] == ["daemon-start", "watchdog", "daemon-start"]
+    until(lambda: not kept.exists(), "an empty queue")
+    b.stop()
+    assert not kept.exists()
+
+
+def test_a_stop_right_after_an_event_keeps_it(boards, hooks):
+    """Before anybody knows whether it can be told."""
+    hook = hooks()
+    hook.close()
+    b = boards({}, config={"notify": {"url": hook.url, "events": "safe-mode daemon-start"}})
+    b.wait_state("idle")
+    b.stop()
+    kept = json.loads((b.state_dir / "notify-queue").read_text())
+    assert [m["event"] for m in kept["webhook"]] == ["daemon-start"]
+
+
+@pytest.mark.parametrize("left", ["", "[", "[]", '{"webhook": 7}', '{"webhook": [1, {}, {"event": 5}]}',
+                                  pytest.param("x" * 2000000, id="too-large")])
+def test_a_damaged_queue_is_no_obstacle(boards, hooks, left):
+    hook = hooks()
+    b = boards({}, config={"notify": {"url": hook.url, "events": "daemon-start"}}, start=False)
+    kept = b.state_dir / "notify-queue"
+    kept.write_text(left)
+    b.start()
+    b.wait_state("idle")
+    until(lambda: hook.told, "the start")
+    assert [m["event"] for m in hook.messages()] == ["daemon-start"]
+    until(lambda: not kept.exists(), "an empty queue")
+    assert ("cannot be read" in b.log) == (not left.startswith("{"))
 
 
 def test_a_refusal_is_not_repeated(boards, hooks):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""machine.Pin and mpyctl pin on the simulated chip: what programs do with pins, who may have them, and what
-becomes of them when something goes wrong."""
+"""machine.Pin and mpyctl pin: what programs do with pins, who may have them, and what becomes of them when something
+goes wrong. Here on the simulated chip; tests/system/vm/test_pin_suite.py runs this file on the kernel's gpio-sim,
+without what is marked simulated."""
 import json
 import os
 import signal
@@ -9,12 +10,17 @@ import time
 
 import pytest
 
-SIMULATED = {"gpio": {"chip": "simulated"}}
+from mpydtest.header import CHIP, LABEL, drive, lay_down, level, lines
+
+
+@pytest.fixture(autouse=True)
+def world():
+    lay_down()
 
 
 @pytest.fixture
 def board(boards):
-    return boards({}, config=SIMULATED)
+    return boards({}, config=CHIP)
 
 
 @pytest.fixture
@@ -22,14 +28,6 @@ def repl(board):
     r = board.friendly()
     r.line("from machine import Pin, Signal; import time")
     return r
-
-
-def level(board, line):
-    return int(board.ctl("pin", "get", line).stdout)
-
-
-def lines(board):
-    return {entry["name"]: entry for entry in board.ctl_json("pin")}
 
 
 def run(repl, code):
@@ -71,16 +69,16 @@ def test_pulls_and_modes(board, repl):
     assert lines(board)["GPIO4"]["pull"] == "down"
     repl.line("p.pull(None)")
     assert repl.line("p.pull()") == ""  # None
-    board.ctl("pin", "set", "GPIO4", "1")
+    drive(board, "GPIO4", "1")
     assert repl.line("p.value()") == "1\r\n"
 
 
 def test_open_drain(board, repl):
     repl.line("p = Pin(4, Pin.OPEN_DRAIN, Pin.PULL_UP)")
     assert repl.line("p.value()") == "1\r\n"  # let go, and pulled
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "0")
     assert repl.line("p.value()") == "0\r\n"  # somebody else pulls it low
-    board.ctl("pin", "set", "GPIO4", "open")
+    drive(board, "GPIO4", "open")
     repl.line("p.off()")
     assert level(board, "GPIO4") == 0
     repl.line("p.on()")
@@ -90,12 +88,12 @@ def test_open_drain(board, repl):
 def test_open_drain_that_was_let_go_stays_so_over_a_soft_reset(board, repl):
     """Also when it is said again while somebody else pulls it low."""
     repl.line("Pin(4, Pin.OPEN_DRAIN, Pin.PULL_UP)")
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "0")
     repl.write(b"\x04")
     repl.read_until(b">>> ")
     repl.line("from machine import Pin")
     assert repl.line("Pin(4, Pin.OPEN_DRAIN).value()") == "0\r\n"
-    board.ctl("pin", "set", "GPIO4", "open")
+    drive(board, "GPIO4", "open")
     assert level(board, "GPIO4") == 1
 
 
@@ -124,14 +122,31 @@ def test_edges_come_one_by_one(board, repl):
     repl.line("i = Pin(4, Pin.IN, Pin.PULL_UP).irq(lambda p: seen.append((p is Pin(4), p.irq().flags())))")
     assert repl.line("i.trigger() == Pin.IRQ_RISING | Pin.IRQ_FALLING") == "True\r\n"
     for _ in range(10):
-        board.ctl("pin", "set", "GPIO4", "0")
-        board.ctl("pin", "set", "GPIO4", "1")
+        drive(board, "GPIO4", "0")
+        drive(board, "GPIO4", "1")
     want = repr([(True, 2), (True, 1)] * 10)
     board.wait(lambda _: repl.line("seen").replace("\r\n", "") == want, what=want)
     repl.line("Pin(4).irq(None)")
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "0")
     repl.line("time.sleep_ms(200)")
     assert repl.line("len(seen)") == "20\r\n"
+
+
+def test_an_edge_has_its_own_time(board, repl):
+    """Also when its handler is called much later."""
+    repl.line("seen = []; p = Pin(4, Pin.IN, Pin.PULL_UP); from machine import disable_irq, enable_irq")
+    assert repl.line("p.irq_ticks_us()") == "0\r\n"
+    repl.line("_ = p.irq(lambda p: seen.append((p.irq_ticks_us(), time.ticks_us())))")
+    repl.write(b"s = disable_irq(); t = time.ticks_us(); time.sleep(2); u = time.ticks_us(); time.sleep(1); enable_irq(s)\r")
+    time.sleep(0.5)
+    drive(board, "GPIO4", "0")
+    time.sleep(0.3)
+    drive(board, "GPIO4", "1")
+    repl.read_until(b">>> ")
+    board.wait(lambda _: repl.line("len(seen)") == "2\r\n", what="both edges")
+    assert repl.line("all(time.ticks_diff(a, t) > 0 and time.ticks_diff(u, a) > 0 for a, b in seen)") == "True\r\n"
+    assert repl.line("time.ticks_diff(seen[1][0], seen[0][0]) >= 300000") == "True\r\n"
+    assert repl.line("all(time.ticks_diff(b, a) > 1000000 for a, b in seen)") == "True\r\n"
 
 
 def test_an_edge_of_its_own_making(repl):
@@ -151,12 +166,12 @@ def test_an_edge_ends_a_sleep_and_a_hard_handler_may_not_allocate(board, repl):
     repl.line("_ = p.irq(hard, Pin.IRQ_FALLING, hard=True)")
     repl.write(b"machine.lightsleep(); print('woken', n[0])\r")
     repl.read_until(b"\r\n")
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "0")
     repl.read_until(b"woken 1")
     repl.read_until(b">>> ")
-    board.ctl("pin", "set", "GPIO4", "1")
+    drive(board, "GPIO4", "1")
     repl.line("_ = p.irq(lambda p: [0] * 1000, Pin.IRQ_FALLING, hard=True)")
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "0")
     text = repl.read_until(b"MemoryError")
     assert b"Uncaught exception in Pin(GPIO4) interrupt handler" in text
 
@@ -164,9 +179,9 @@ def test_an_edge_ends_a_sleep_and_a_hard_handler_may_not_allocate(board, repl):
 def test_a_handler_that_raises_goes_on(board, repl):
     repl.line("_ = Pin(4, Pin.IN, Pin.PULL_UP).irq(lambda p: 1 / 0, Pin.IRQ_FALLING)")
     for _ in range(2):
-        board.ctl("pin", "set", "GPIO4", "0")
+        drive(board, "GPIO4", "0")
         repl.read_until(b"ZeroDivisionError")
-        board.ctl("pin", "set", "GPIO4", "1")
+        drive(board, "GPIO4", "1")
 
 
 def test_a_storm_of_edges_does_not_take_the_board(board, repl):
@@ -210,12 +225,12 @@ def test_errors(repl, code, says):
 
 
 def test_a_line_under_two_names_is_busy(repl):
-    repl.line("Pin('simulated:17')")
+    repl.line(f"Pin('{LABEL}:17')")
     assert error(repl, "Pin(17)") == "OSError: [Errno 16] EBUSY: GPIO17 is used by mpyd"
 
 
 def test_configuration_keeps_lines(boards):
-    b = boards({}, config={**SIMULATED, "pins": {"allow": "GPIO1? GPIO4", "reserve": "GPIO17"}})
+    b = boards({}, config={**CHIP, "pins": {"allow": "GPIO1? GPIO4", "reserve": "GPIO17"}})
     repl = b.friendly()
     repl.line("from machine import Pin")
     for n in (17, 5):
@@ -234,7 +249,7 @@ def test_no_chip(boards):
 
 # ---- safe state ----
 
-SAFE = {**SIMULATED, "pins": {"safe-state": "GPIO17=0 GPIO27=1"}}
+SAFE = {**CHIP, "pins": {"safe-state": "GPIO17=0 GPIO27=1"}}
 
 
 def test_safe_levels_from_the_start_on(boards):
@@ -285,11 +300,12 @@ def test_whatever_ends_a_life_makes_pins_safe(boards, end):
     assert (now["GPIO4"]["direction"], now["GPIO4"]["used"]) == ("input", False)
 
 
+@pytest.mark.simulated  # a chip that ends with its daemon
 @pytest.mark.parametrize("left", ["GPIO17\nGPIO99\n", "", "x" * 70000, "\n\n\0\n" + "y" * 5000 + "\nGPIO4"])
 def test_what_a_crashed_daemon_left_behind(boards, left):
     """Whatever stands in that file. (That lines are made safe, tests/system/vm/test_gpio.py shows: a simulated
     chip ends with its daemon.)"""
-    b = boards({"main.py": "from machine import Pin\nPin(17, Pin.OUT, value=1)\n"}, config=SIMULATED)
+    b = boards({"main.py": "from machine import Pin\nPin(17, Pin.OUT, value=1)\n"}, config=CHIP)
     b.wait(lambda p: p["State"] == "idle" and level(b, "GPIO17") == 1, what="the pin")
     mark = b.run_dir / "pins"
     assert mark.read_text() == "GPIO17\n"
@@ -304,10 +320,10 @@ def test_what_a_crashed_daemon_left_behind(boards, left):
 
 
 def test_a_mistake_in_safe_state_is_told(boards):
-    b = boards({}, config={**SIMULATED, "pins": {"safe-state": "GPIO17=2"}})
+    b = boards({}, config={**CHIP, "pins": {"safe-state": "GPIO17=2"}})
     assert any("[pins] safe-state = GPIO17=2: not a state of lines; write input, or lines and their levels" in w
                for w in b.get("ConfigWarnings"))
-    c = boards({}, config={**SIMULATED, "pins": {"safe-state": "GPIO99=1"}})
+    c = boards({}, config={**CHIP, "pins": {"safe-state": "GPIO99=1"}})
     c.wait_log("[pins] safe-state: failed to take line GPIO99")
 
 
@@ -319,11 +335,12 @@ def test_list(board, repl):
     assert text[0].split() == ["LINE", "LEVEL", "DIRECTION", "PULL", "USED", "BY", "CHIP"]
     assert len(text) == 29
     row = {line.split()[0]: line.split()[1:] for line in text[1:]}
-    assert row["GPIO17"] == ["1", "output", "mpyd", "simulated:17"]
-    assert row["GPIO4"] == ["1", "input", "up", "mpyd", "simulated:4"]
-    assert row["GPIO5"] == ["0", "input", "simulated:5"]
+    assert row["GPIO17"] == ["1", "output", "mpyd", f"{LABEL}:17"]
+    assert row["GPIO4"] == ["1", "input", "up", "mpyd", f"{LABEL}:4"]
+    assert row["GPIO5"][-2:] == ["input", f"{LABEL}:5"]
 
 
+@pytest.mark.simulated  # which has all lines
 @pytest.mark.parametrize("arguments, code, says", [
     (["get", "GPIO99"], 9, "There is no line \"GPIO99\""),
     (["set", "GPIO99", "1"], 9, "There is no line \"GPIO99\""),
@@ -344,7 +361,7 @@ def test_mistakes(board, arguments, code, says):
 
 def test_a_pulse(board, repl):
     """Low is an open drain's: against the world's pull-up. It holds the line meanwhile, and nothing after it."""
-    board.ctl("pin", "set", "GPIO5", "1")
+    drive(board, "GPIO5", "1")
     assert board.ctl("pin", "pulse", "GPIO5", "--time", "60s").stdout == "GPIO5 is held low for 1min.\n"
     row = lines(board)["GPIO5"]
     assert (row["direction"], row["consumer"]) == ("open-drain", "mpyd-pulse")
@@ -394,7 +411,7 @@ def test_watch_tells_each_change(boards):
         repl.line("p.on()")
         x = json.loads(p.stdout.readline())
         assert (x["name"], x["level"], x["consumer"]) == ("GPIO17", 1, "mpyd")
-        b.ctl("pin", "set", "GPIO4", "1")
+        drive(b, "GPIO4", "1")
         x = json.loads(p.stdout.readline())
         assert (x["name"], x["level"], x["used"]) == ("GPIO4", 1, False)
     finally:
@@ -410,11 +427,11 @@ def test_debounce(board):
     r.line("p = Pin(4, Pin.IN, Pin.PULL_UP)")
     r.line("i = p.irq(lambda p: seen.append(p.irq().flags()), debounce=2000000)")
     for level in "01010":  # bounces, and comes to rest low
-        board.ctl("pin", "set", "GPIO4", level)
+        drive(board, "GPIO4", level)
     assert r.line("p.value(), seen") == "(1, [])\r\n"
     assert r.line("time.sleep(2.5); p.value(), seen") == "(0, [2])\r\n"
-    board.ctl("pin", "set", "GPIO4", "1")
-    board.ctl("pin", "set", "GPIO4", "0")  # too short to be anything
+    drive(board, "GPIO4", "1")
+    drive(board, "GPIO4", "0")  # too short to be anything
     assert r.line("time.sleep(2.5); p.value(), seen") == "(0, [2])\r\n"
 
 
@@ -432,24 +449,24 @@ machine.deepsleep(%s)
 
 @pytest.mark.parametrize("time_ms", ["", "600000"])
 def test_a_pin_ends_a_deep_sleep(boards, time_ms):
-    b = boards({"main.py": SLEEPER % time_ms}, config=SIMULATED)
+    b = boards({"main.py": SLEEPER % time_ms}, config=CHIP)
     b.wait_state("deep-sleep")
-    assert b.ctl_json("pin")[4]["used"]  # it is watched
-    b.ctl("pin", "set", "GPIO4", "1")  # no falling edge
+    assert lines(b)["GPIO4"]["used"]  # it is watched
+    drive(b, "GPIO4", "1")  # no falling edge
     assert b.get("State") == "deep-sleep"
-    b.ctl("pin", "set", "GPIO4", "0")
+    drive(b, "GPIO4", "0")
     p = b.wait_state("running")
     assert (p["ResetCause"], p["ResetReason"]) == ("DEEPSLEEP_RESET", "DEEP_SLEEP_ALARM")
     b.wait_log("woken 2")
     assert b.wait_history(lambda rows: rows and rows[-1]["detail"] == "wake by GPIO4")
-    assert not b.ctl_json("pin")[4]["used"]
+    assert not lines(b)["GPIO4"]["used"]
     for level in "1010":
-        b.ctl("pin", "set", "GPIO4", level)  # of no meaning any more
+        drive(b, "GPIO4", level)  # of no meaning any more
     assert b.get("HardResets") == p["HardResets"]
 
 
 def test_the_time_ends_it_all_the_same(boards):
-    b = boards({"main.py": SLEEPER % 300}, config=SIMULATED)
+    b = boards({"main.py": SLEEPER % 300}, config=CHIP)
     b.wait_state("running")
     b.wait_log("woken 4")
 
@@ -458,9 +475,9 @@ def test_an_edge_while_it_falls_asleep_is_not_lost(boards):
     """The program has seen to everything but the press that comes just now."""
     b = boards({"main.py": (SLEEPER % "").replace("machine.deepsleep()", "import time\nprint('ready')\n"
                                                                          "machine.disable_irq()\ntime.sleep(2)\n"
-                                                                         "machine.deepsleep()")}, config=SIMULATED)
+                                                                         "machine.deepsleep()")}, config=CHIP)
     b.wait_log("ready")
-    b.ctl("pin", "set", "GPIO4", "0")
+    drive(b, "GPIO4", "0")
     b.wait_state("running")
     b.wait_log("woken")
 
@@ -471,14 +488,14 @@ def test_a_pin_ends_a_light_sleep(board):
     r.line("p = Pin(4, Pin.IN, Pin.PULL_UP); i = p.irq(trigger=Pin.IRQ_FALLING, wake=machine.SLEEP)")
     r.write(b"t = time.ticks_ms(); machine.lightsleep(60000); time.ticks_diff(time.ticks_ms(), t) < 50000\r")
     time.sleep(0.5)
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "0")
     assert b"True" in r.read_until(b">>> ")
     # without wake= an edge does not cut it short, and its handler runs meanwhile
     r.line("seen = []; i = p.irq(seen.append, Pin.IRQ_FALLING)")
     r.write(b"t = time.ticks_ms(); machine.lightsleep(1500); time.ticks_diff(time.ticks_ms(), t) >= 1500, len(seen)\r")
     time.sleep(0.3)
-    board.ctl("pin", "set", "GPIO4", "1")
-    board.ctl("pin", "set", "GPIO4", "0")
+    drive(board, "GPIO4", "1")
+    drive(board, "GPIO4", "0")
     assert b"(True, 1)" in r.read_until(b">>> ")
 
 

@@ -26,6 +26,7 @@
 #include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
+#include "py/smallint.h"
 #include "shared/runtime/mpirq.h"
 #include "util/gpio-line.h"
 
@@ -37,6 +38,11 @@ enum { PULL_UP = 1, PULL_DOWN = 2 };
 
 static atomic_bool woken; /* an edge that ends a light sleep has come */
 
+typedef struct WaitingEdge {
+        unsigned edge;           /* GPIO_EDGE_… */
+        mp_uint_t ticks_us;      /* the kernel's time of it, as time.ticks_us() tells time */
+} WaitingEdge;
+
 typedef struct Pin {
         mp_obj_base_t base;
         struct Pin *next;        /* of MP_STATE_PORT(machine_pins); never taken out of it */
@@ -47,10 +53,11 @@ typedef struct Pin {
         mp_uint_t trigger;
         mp_sched_node_t node;
         /* under the IRQ lock: edges whose handler is yet to be called */
-        uint8_t waiting[EDGES_WAITING_MAX];
+        WaitingEdge waiting[EDGES_WAITING_MAX];
         unsigned n_waiting;
         bool overrun_told;
-        mp_uint_t irq_flags;     /* of the edge that is being handled */
+        mp_uint_t irq_flags;     /* of the edge that is being handled, */
+        mp_uint_t irq_ticks_us;  /* and when it came */
         mp_uint_t wake;          /* PIN_WAKE_FROM_… */
         bool wake_seen;          /* under the IRQ lock: an edge that no handler was there for */
 } Pin;
@@ -144,7 +151,7 @@ static Pin *pin_find(const char *name) {
         if (is_output(p)) /* what a soft reset has left */
                 p->settings.value = gpio_line_get(&p->line) == 1;
         p->irq = NULL;
-        p->trigger = p->irq_flags = 0;
+        p->trigger = p->irq_flags = p->irq_ticks_us = 0;
         p->node.callback = NULL;
         p->node.next = NULL;
         p->n_waiting = 0;
@@ -413,19 +420,20 @@ static void pin_handle(mp_sched_node_t *node) {
         Pin *p = (Pin *) ((char *) node - offsetof(Pin, node));
 
         for (;;) {
-                unsigned edge = 0;
+                WaitingEdge e = {};
 
                 irq_lock();
                 if (p->n_waiting > 0) {
-                        edge = p->waiting[0];
-                        memmove(p->waiting, p->waiting + 1, --p->n_waiting);
+                        e = p->waiting[0];
+                        memmove(p->waiting, p->waiting + 1, --p->n_waiting * sizeof e);
                 }
                 irq_unlock();
-                if (edge == 0)
+                if (e.edge == 0)
                         return;
-                if (!p->irq || p->irq->handler == mp_const_none || !(p->trigger & edge))
+                if (!p->irq || p->irq->handler == mp_const_none || !(p->trigger & e.edge))
                         continue;
-                p->irq_flags = edge;
+                p->irq_flags = e.edge;
+                p->irq_ticks_us = e.ticks_us;
                 if (p->irq->ishard)
                         call_hard(p);
                 else
@@ -443,7 +451,7 @@ static void take_edges_of(Pin *p) {
                         atomic_store(&woken, true);
                 p->wake_seen |= !p->irq || p->irq->handler == mp_const_none;
                 if (p->n_waiting < EDGES_WAITING_MAX)
-                        p->waiting[p->n_waiting++] = (uint8_t) e.edge;
+                        p->waiting[p->n_waiting++] = (WaitingEdge) { e.edge, (mp_uint_t) (e.monotonic_nsec / 1000) };
                 else if (!p->overrun_told) {
                         p->overrun_told = true;
                         link_log(LOG_WARNING, "Edges at %s come faster than its handler is called: some are lost.",
@@ -588,6 +596,16 @@ static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(pin_irq_obj, 1, pin_irq);
 
+/* irq_ticks_us(): ours. In a handler, when its edge came: the kernel's time stamp, to be compared with
+ * time.ticks_us() and with another edge's by time.ticks_diff(). How late the handler is called is not in it, so that
+ * the length of a pulse is right. Outside of a handler it is the last edge's; 0: there was none. */
+static mp_obj_t pin_irq_ticks_us(mp_obj_t self) {
+        const Pin *p = MP_OBJ_TO_PTR(self);
+
+        return MP_OBJ_NEW_SMALL_INT(p->irq_ticks_us & (MICROPY_PY_TIME_TICKS_PERIOD - 1));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(pin_irq_ticks_us_obj, pin_irq_ticks_us);
+
 /* ---- Pin.board, Pin.cpu ---- */
 
 /* Names of lines as attributes: Pin.board.GPIO17, Pin.cpu.GPIO17. */
@@ -650,6 +668,7 @@ static const mp_rom_map_elem_t pin_locals_table[] = {
         { MP_ROM_QSTR(MP_QSTR_mode), MP_ROM_PTR(&pin_mode_obj) },
         { MP_ROM_QSTR(MP_QSTR_pull), MP_ROM_PTR(&pin_pull_obj) },
         { MP_ROM_QSTR(MP_QSTR_irq), MP_ROM_PTR(&pin_irq_obj) },
+        { MP_ROM_QSTR(MP_QSTR_irq_ticks_us), MP_ROM_PTR(&pin_irq_ticks_us_obj) },
         { MP_ROM_QSTR(MP_QSTR_board), MP_ROM_PTR(&pin_names) },
         { MP_ROM_QSTR(MP_QSTR_cpu), MP_ROM_PTR(&pin_names) },
         { MP_ROM_QSTR(MP_QSTR_IN), MP_ROM_INT(MODE_IN) },

@@ -53,3 +53,4 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "item(number, state): what of SPEC.md this test proves")
+    config.addinivalue_line("markers", "simulated: about the simulated GPIO chip, not about pins")

@@ -15,7 +15,7 @@ RECIPE = 1  # part of each key; raise it when what follows changes without anoth
 PACKAGES = [
     "apt", "bash-completion", "ca-certificates", "dbus", "e2fsprogs", "iproute2", "kmod",
     "libpam-systemd", "openssh-client", "openssh-server", "procps", "python3-minimal",
-    "python3-serial", "strace", "sqlite3", "systemd", "systemd-sysv", "udev",
+    "python3-pytest", "python3-serial", "strace", "sqlite3", "systemd", "systemd-sysv", "udev",
 ]
 EXTRA = {
     "bookworm": [],
