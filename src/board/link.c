@@ -61,6 +61,13 @@ void link_log(int level, const char *format, ...) {
         }, MSG_DONTWAIT);
 }
 
+void link_last_words(const char *text) {
+        (void) link_send_flags(&(LinkMessage) {
+                .type = LINK_LOG,
+                .data = { .level = LOG_CRIT, .data = text, .size = strlen(text) },
+        }, MSG_DONTWAIT);
+}
+
 static int take_descriptor(struct msghdr *h) {
         int fd = -EBADF;
 

@@ -13,6 +13,10 @@ void link_send(const LinkMessage *m);
 /* A line for the journal. Never waits: a line that does not fit now is lost. */
 void link_log(int level, const char *format, ...) _printf_(2, 3);
 
+/* What the history shall know of this end: a line that no later one replaces. Never waits. Also from a handler of a
+ * signal. */
+void link_last_words(const char *text);
+
 /* Receives one message into buf (LINK_MESSAGE_MAX bytes), which m points into. True: *ret is valid.
  * False: none there now (wait is false). Ends the process when the supervisor is gone or talks
  * nonsense. ret_fd: the descriptor that came with it, the caller's, or -EBADF; NULL: none is taken. */

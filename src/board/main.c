@@ -17,6 +17,7 @@
 #include "board/clock.h"
 #include "board/confine.h"
 #include "board/console.h"
+#include "board/fault.h"
 #include "board/flash-path.h"
 #include "board/heap.h"
 #include "board/input.h"
@@ -50,7 +51,7 @@ _Noreturn void board_exit_fatal(const char *format, ...) {
         va_start(ap, format);
         (void) vsnprintf(line, sizeof line, format, ap);
         va_end(ap);
-        link_log(LOG_CRIT, "%s", line);
+        link_last_words(line);
         _exit(BOARD_EXIT_FATAL);
 }
 
@@ -183,15 +184,17 @@ static void wait_for_boot(void) {
         board.boot = m.boot;
 }
 
+/* What the VM uses of the C stack. */
 static size_t c_stack_size(void) {
         size_t size = C_STACK_SIZE;
         struct rlimit limit;
 
         if (BOARD_SANITIZED)
                 size *= 8; /* frames are larger */
-        if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-                size = MIN(size, (size_t) limit.rlim_cur / 2);
-        return size;
+        if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+                return size;
+        fault_watch_stack((size_t) limit.rlim_cur);
+        return MIN(size, (size_t) limit.rlim_cur / 2);
 }
 
 static void vm_start(void) {

@@ -11,6 +11,7 @@
 
 #include "board/board.h"
 #include "board/clock.h"
+#include "board/fault.h"
 #include "board/irq.h"
 #include "board/wait.h"
 #include "py/gc.h"
@@ -28,6 +29,7 @@
 typedef struct Thread {
         pthread_t id;
         bool runs;    /* its stack is to be looked at */
+        size_t stack_size;
         void *arg;    /* what it was started with */
         VmWaker waker;
         struct Thread *next;
@@ -249,6 +251,7 @@ mp_uint_t mp_thread_create(void *(*entry)(void *), void *arg, size_t *stack_size
         if (!t)
                 mp_raise_OSError(ENOMEM);
         t->arg = arg;
+        t->stack_size = size;
         r = vm_waker_init(&t->waker);
         if (r < 0) {
                 free(t);
@@ -284,6 +287,7 @@ static Thread **thread_self(void) {
 void mp_thread_start(void) {
         Thread *t = *thread_self();
 
+        fault_watch_stack(t->stack_size);
         vm_waker_attach(&t->waker);
         t->runs = true;
 }
@@ -291,6 +295,7 @@ void mp_thread_start(void) {
 void mp_thread_finish(void) {
         Thread **at = thread_self(), *t = *at;
 
+        fault_unwatch_stack();
         *at = t->next;
         n_threads--;
         vm_waker_done(&t->waker);

@@ -100,8 +100,8 @@ static SafeModeReason fault_of(const Supervisor *s, const LifeReset *next, bool 
                 return SAFE_MODE_NONE;
         if (oom)
                 return SAFE_MODE_NO_HEAP;
-        if (next->ended_signal == 0 && s->last_words) /* board_exit_fatal() */
-                return SAFE_MODE_NLR_JUMP_FAIL;
+        if (s->last_words) /* of board_exit_fatal(), or of the board's fault.c */
+                return next->ended_signal == 0 ? SAFE_MODE_NLR_JUMP_FAIL : SAFE_MODE_STACK_OVERFLOW;
         return SAFE_MODE_HARD_FAULT;
 }
 

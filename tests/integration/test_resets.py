@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mpydtest import process_exists, timeout
+from mpydtest.paths import is_sanitized
 
 STOP = {"stop": {"interrupt-timeout": "300ms", "abort-timeout": "300ms"}}
 # Enums of include/mpyd/reset.h, as they are stored.
@@ -93,6 +94,33 @@ def test_board_killed_from_outside(boards, number):
     assert rows[1]["stage"] == MAIN and rows[1]["reason"] == UNKNOWN
     assert signal.Signals(number).name in rows[1]["detail"]
     assert signal.Signals(number).name in b.ctl("history").stdout
+
+
+DEEP = "t = ()\nfor i in range(%d): t = (t,)\nprint('deep')\nhash(t)\n"
+DEEP_IN_A_THREAD = ("import _thread\nt = ()\nfor i in range(100000): t = (t,)\nprint('deep')\n"
+                    "_thread.start_new_thread(hash, (t,))\nwhile True: pass\n")
+
+
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer has a handler of its own")
+@pytest.mark.parametrize("program", [DEEP % 1000000, DEEP_IN_A_THREAD])
+def test_overflow_of_the_c_stack_says_so(boards, program):
+    """Recursion in C that nobody counts. Python's own is an exception."""
+    b = boards({"main.py": "def f(): f()\ntry: f()\nexcept RuntimeError: print('counted')\n" + program},
+               config={"safe-mode": {"strikes": "1"}, "board": {"heap-max": "200M"}})
+    b.wait_log("counted")
+    b.wait(lambda p: p["Crashes"] == 1 and p["SafeMode"] == "STACK_OVERFLOW", what="the overflow")
+    row = b.wait_history(lambda rows: len(rows) == 2)[1]
+    assert row["signal"] == signal.SIGSEGV and "The C stack has overflowed" in row["detail"]
+    assert "last-words" in row["evidence"]
+
+
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer has a handler of its own")
+def test_another_fault_is_no_overflow(boards):
+    b = boards({"main.py": "@micropython.viper\ndef f():\n    ptr8(4096)[0] = 1\nf()\n"},
+               config={"safe-mode": {"strikes": "1"}})
+    b.wait(lambda p: p["Crashes"] == 1 and p["SafeMode"] == "HARD_FAULT", what="the fault")
+    row = b.wait_history(lambda rows: len(rows) == 2)[1]
+    assert row["signal"] == signal.SIGSEGV and "overflow" not in row["detail"]
 
 
 def test_history_has_a_row_of_each_kind_of_end(boards):
