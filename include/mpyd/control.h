@@ -17,6 +17,7 @@
  *                                       hand-over: the next mpyd's board sees a soft reset
  *   Notify(s text)                      → ()                          tells the owner, [notify], as a test
  *   Snooze(t usec)                      → ()                          no reboot of the host for so long, a day at most; 0: now again
+ *   SuspendWatchdogs(t usec)            → ()                          nothing bites for so long, 15 min at most; 0: now again
  *   OpenConsole(s who, b take_over)     → (h)                         a stream socket on the REPL
  *   OpenFlash() → (h)                   the directory that scripts see as / (O_PATH): names below it are to be
  *                                       resolved in it (openat2, RESOLVE_IN_ROOT), scripts write there
@@ -51,6 +52,7 @@
 #define CONTROL_HISTORY_FILE "history.db" /* in the state directory */
 
 #define CONTROL_SNOOZE_MAX_USEC (UINT64_C(86400) * 1000000)
+#define CONTROL_SUSPEND_MAX_USEC (UINT64_C(900) * 1000000)
 #define CONTROL_MESSAGE_MAX (128u * 1024) /* bytes of one message to the daemon; more closes the connection */
 
 #define CONTROL_SERVICE "org.mpyd1"
@@ -100,6 +102,7 @@
         X(SafeModeRetryBoottime, "t", "when the program is tried again by itself, CLOCK_BOOTTIME")  \
         X(Strikes, "t", "abnormal ends since the last stable time")                                 \
         X(RestartBoottime, "t", "when the program is started again, if nobody uses the REPL, CLOCK_BOOTTIME") \
+        X(WatchdogsSuspendedUsec, "t", "for how long yet the watchdogs are suspended; 0: they count")  \
         X(SnoozeBoottime, "t", "until when the host is not rebooted, CLOCK_BOOTTIME; 0: it may be")  \
         X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \

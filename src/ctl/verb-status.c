@@ -253,9 +253,15 @@ static void print_watchdogs(const json_t *p) {
 }
 
 static void print_snooze(const json_t *p) {
-        uint64_t until = property_u64(p, "snooze_boottime"), now = now_usec(CLOCK_BOOTTIME);
+        uint64_t until = property_u64(p, "snooze_boottime"), now = now_usec(CLOCK_BOOTTIME),
+                 left = property_u64(p, "watchdogs_suspended_usec");
         char span[TIMESPAN_MAX], line[128];
 
+        if (left > 0) {
+                (void) snprintf(line, sizeof(line), "no watchdog bites for %s (mpyctl snooze --watchdogs)",
+                                format_timespan(span, sizeof(span), left));
+                print_field("Snooze", STYLE_YELLOW, line);
+        }
         if (until <= now)
                 return;
         (void) snprintf(line, sizeof(line), "no reboot of the host for %s (mpyctl snooze)",

@@ -173,8 +173,9 @@ static int method_factory_reset(sd_bus_message *m, void *userdata, sd_bus_error 
         return answer_reset(m, r, error);
 }
 
-static int method_snooze(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Peer *p = userdata;
+/* Something is put off for a time that a call brings. */
+static int put_off(sd_bus_message *m, Peer *p, void (*what)(void *userdata, uint64_t usec, const char *who),
+                   uint64_t max, const char *longest, sd_bus_error *error) {
         char who[WHO_MAX];
         uint64_t usec;
         int r;
@@ -185,10 +186,23 @@ static int method_snooze(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = refuse_change(p, error);
         if (r < 0)
                 return r;
-        if (usec > CONTROL_SNOOZE_MAX_USEC)
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "a day is the longest time");
-        p->server->backend.snooze(p->server->backend.userdata, usec, peer_describe(p, NULL, who));
+        if (usec > max)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "%s is the longest time", longest);
+        what(p->server->backend.userdata, usec, peer_describe(p, NULL, who));
         return sd_bus_reply_method_return(m, NULL);
+}
+
+static int method_snooze(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+
+        return put_off(m, p, p->server->backend.snooze, CONTROL_SNOOZE_MAX_USEC, "a day", error);
+}
+
+static int method_suspend_watchdogs(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Peer *p = userdata;
+
+        return put_off(m, p, p->server->backend.suspend_watchdogs, CONTROL_SUSPEND_MAX_USEC, "a quarter of an hour",
+                       error);
 }
 
 static int method_open_console(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -493,6 +507,8 @@ const sd_bus_vtable control_board_vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Snooze", SD_BUS_ARGS("t", usec), SD_BUS_NO_RESULT, method_snooze,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SuspendWatchdogs", SD_BUS_ARGS("t", usec), SD_BUS_NO_RESULT,
+                                method_suspend_watchdogs, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenConsole", SD_BUS_ARGS("s", who, "b", take_over),
                                 SD_BUS_RESULT("h", socket), method_open_console,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

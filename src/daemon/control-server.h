@@ -32,6 +32,7 @@ typedef struct ControlBackend {
         /* By a hard reset. -EBUSY: no board can be reset now. */
         int (*factory_reset)(void *userdata, bool wipe, bool keep_config, const char *who);
         void (*snooze)(void *userdata, uint64_t usec, const char *who);
+        void (*suspend_watchdogs)(void *userdata, uint64_t usec, const char *who);
         int (*open_console)(void *userdata, const char *who, bool take_over, int *ret);
         int (*open_flash)(void *userdata); /* an O_PATH descriptor, the caller's; or a negative errno */
         const char *(*console_holder)(void *userdata);

@@ -65,6 +65,10 @@ static void backend_snooze(void *userdata, uint64_t usec, const char *who) {
         supervisor_host_snooze(userdata, usec, who);
 }
 
+static void backend_suspend_watchdogs(void *userdata, uint64_t usec, const char *who) {
+        supervisor_watchdog_suspend(userdata, usec, who);
+}
+
 static int backend_open_console(void *userdata, const char *who, bool take_over, int *ret) {
         Supervisor *s = userdata;
 
@@ -148,6 +152,7 @@ ControlBackend supervisor_control_backend(Supervisor *s) {
                 .hand_over = backend_hand_over,
                 .notify = backend_notify,
                 .snooze = backend_snooze,
+                .suspend_watchdogs = backend_suspend_watchdogs,
                 .factory_reset = backend_factory_reset,
                 .open_console = backend_open_console,
                 .open_flash = backend_open_flash,

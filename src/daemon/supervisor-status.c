@@ -140,6 +140,10 @@ static int show_Strikes(Supervisor *s, sd_bus_message *m) {
 static int show_RestartBoottime(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->recovery.due_usec == UINT64_MAX ? 0 : s->recovery.due_usec);
 }
+static int show_WatchdogsSuspendedUsec(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, supervisor_watchdog_suspended_usec(s));
+}
+
 static int show_SnoozeBoottime(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->snooze_until_usec > now_usec(CLOCK_BOOTTIME) ? s->snooze_until_usec : 0);
 }

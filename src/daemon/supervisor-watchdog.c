@@ -8,6 +8,7 @@
 
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
+#include "mpyd/control.h"
 #include "mpyd/retained.h"
 #include "util/log.h"
 
@@ -25,6 +26,11 @@ static void read_feeds(Supervisor *s, uint64_t now, uint64_t ret[static WATCHDOG
                 ret[id] = retained_word_time(retained_word(s->retained, words[id]), now);
 }
 
+static void tell_resumed(Supervisor *s) {
+        log_notice("The watchdogs count again.");
+        (void) history_add_event(s->history, "watchdogs-resumed", NULL);
+}
+
 static void bite(Supervisor *s, WatchdogId id, uint64_t timeout_usec) {
         char detail[LIFE_DETAIL_MAX], span[TIMESPAN_MAX];
 
@@ -38,6 +44,7 @@ static void bite(Supervisor *s, WatchdogId id, uint64_t timeout_usec) {
 /* Looks at all timers and sets ours for the next time. */
 static void check_watchdogs(Supervisor *s) {
         uint64_t feeds[WATCHDOG_ID_MAX], timeouts[WATCHDOG_ID_MAX], now = now_usec(CLOCK_MONOTONIC);
+        bool suspended = s->watchdog.suspended_until_usec > 0;
         WatchdogVerdict v;
 
         for (WatchdogId id = 0; id < WATCHDOG_ID_MAX; id++)
@@ -45,6 +52,8 @@ static void check_watchdogs(Supervisor *s) {
         read_feeds(s, now, feeds);
         v = watchdog_check(&s->watchdog, feeds, now);
         supervisor_set_timer(s->watchdog_timer, v.wake_usec);
+        if (suspended && s->watchdog.suspended_until_usec == 0)
+                tell_resumed(s);
         if (v.bites >= 0) {
                 bite(s, v.bites, timeouts[v.bites]);
                 return;
@@ -60,6 +69,27 @@ static void check_watchdogs(Supervisor *s) {
 static int on_watchdog_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         check_watchdogs(userdata);
         return 0;
+}
+
+void supervisor_watchdog_suspend(Supervisor *s, uint64_t usec, const char *who) {
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+        char text[LIFE_DETAIL_MAX], span[TIMESPAN_MAX];
+
+        if (usec == 0 && s->watchdog.suspended_until_usec == 0)
+                return;
+        watchdog_suspend(&s->watchdog, now + MIN(usec, CONTROL_SUSPEND_MAX_USEC));
+        if (usec > 0) {
+                (void) snprintf(text, sizeof text, "for %s, by %s", format_timespan(span, sizeof span, usec), who);
+                log_notice("The watchdogs are suspended %s.", text);
+                (void) history_add_event(s->history, "watchdogs-suspended", text);
+        }
+        check_watchdogs(s);
+}
+
+uint64_t supervisor_watchdog_suspended_usec(const Supervisor *s) {
+        uint64_t now = now_usec(CLOCK_MONOTONIC), until = s->watchdog.suspended_until_usec;
+
+        return until > now ? until - now : 0;
 }
 
 void supervisor_watchdog_set(Supervisor *s, const LinkWatchdog *m) {
@@ -150,8 +180,8 @@ static void look_at_vm(Supervisor *s) {
                 supervisor_set_timer(s->stall_timer, UINT64_MAX);
                 return;
         }
-        v = stall_check(&s->stall, progress_token(s), vm_waits(s), s->config.watchdog.stall_after_usec,
-                        now);
+        v = stall_check(&s->stall, progress_token(s), vm_waits(s),
+                        supervisor_watchdog_suspended_usec(s) > 0 ? 0 : s->config.watchdog.stall_after_usec, now);
         supervisor_set_timer(s->stall_timer, leave_to_board(s) ? UINT64_MAX : v.wake_usec);
         if (v.begins)
                 tell_stall(s);

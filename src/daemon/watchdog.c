@@ -2,6 +2,8 @@
 /* Watchdogs: deadlines, warnings, bites. */
 #include "daemon/watchdog.h"
 
+#include <string.h>
+
 static uint64_t later(uint64_t t, uint64_t usec) {
         return usec > UINT64_MAX - t ? UINT64_MAX : t + usec;
 }
@@ -42,6 +44,16 @@ static void take_feed(WatchdogTimer *t, uint64_t fed_usec, uint64_t now_usec) {
         t->warned = false;
 }
 
+/* The time in which they were suspended does not count. */
+static void resume(Watchdog *w) {
+        for (WatchdogId id = 0; id < WATCHDOG_ID_MAX; id++)
+                if (w->suspended_until_usec > w->timers[id].fed_usec) {
+                        w->timers[id].fed_usec = w->suspended_until_usec;
+                        w->timers[id].warned = false;
+                }
+        w->suspended_until_usec = 0;
+}
+
 WatchdogVerdict watchdog_check(Watchdog *w, const uint64_t fed_usec[static WATCHDOG_ID_MAX],
                                uint64_t now_usec) {
         WatchdogVerdict v = { .bites = WATCHDOG_ID_INVALID, .wake_usec = UINT64_MAX };
@@ -49,6 +61,11 @@ WatchdogVerdict watchdog_check(Watchdog *w, const uint64_t fed_usec[static WATCH
 
         if (w->held)
                 return v;
+        if (w->suspended_until_usec > now_usec) {
+                v.wake_usec = w->suspended_until_usec;
+                return v;
+        }
+        resume(w);
         for (WatchdogId id = 0; id < WATCHDOG_ID_MAX; id++) {
                 WatchdogTimer *t = &w->timers[id];
                 uint64_t deadline, warning;
@@ -70,8 +87,12 @@ WatchdogVerdict watchdog_check(Watchdog *w, const uint64_t fed_usec[static WATCH
         }
         if (v.bites < 0)
                 return v;
-        *w = (Watchdog) {};
+        memset(w->timers, 0, sizeof w->timers);
         return (WatchdogVerdict) { .bites = v.bites, .wake_usec = UINT64_MAX };
+}
+
+void watchdog_suspend(Watchdog *w, uint64_t until_usec) {
+        w->suspended_until_usec = until_usec;
 }
 
 void watchdog_hold(Watchdog *w) {

@@ -25,6 +25,7 @@ typedef struct WatchdogTimer {
 typedef struct Watchdog {
         WatchdogTimer timers[WATCHDOG_ID_MAX];
         bool held; /* no board is there to feed them */
+        uint64_t suspended_until_usec; /* an operator has put them off; 0: not */
 } Watchdog;
 
 typedef struct WatchdogVerdict {
@@ -44,6 +45,10 @@ WatchdogVerdict watchdog_check(Watchdog *w, const uint64_t fed_usec[static WATCH
 
 /* There is no board (it is held back, or asleep): nothing bites meanwhile. */
 void watchdog_hold(Watchdog *w);
+
+/* Nothing warns or bites before until_usec; then each timer begins anew. until_usec now or earlier: from now on they
+ * count again. It goes on over resets of every kind, and holds for timers that are set meanwhile. */
+void watchdog_suspend(Watchdog *w, uint64_t until_usec);
 
 /* A board starts. After a hard reset everything is off. After a soft one the timers run on, but for a
  * time in which we held the board back; whoever was to be warned is gone. */

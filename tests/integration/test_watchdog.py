@@ -306,3 +306,42 @@ def test_busy_or_waiting_is_not_stalled(boards, program):
     time.sleep(4)
     p = b.control.properties()
     assert p["HardResets"] == 1 and p["StalledBoottime"] == 0, b.log[-2000:]
+
+
+# ---- suspension ----
+
+def test_suspended_for_a_while(boards):
+    """Bounded, shown, in the history; and then they bite."""
+    b = boards({"main.py": "import machine, time\nw = machine.WDT(timeout=500)\n"
+                           "print('fed')\nwhile True:\n    w.feed()\n    time.sleep_ms(20)\n"})
+    b.wait_log("fed")
+    for bad in ("16min", "0", "soon"):
+        r = b.ctl("snooze", "--watchdogs", bad, check=False)
+        assert r.returncode == 64 and "neither off nor a time up to 15min" in r.stderr, (bad, r)
+    assert "bites for 5s" in b.ctl("snooze", "--watchdogs", "5s").stdout
+    assert "no watchdog bites for" in b.ctl("status").stdout
+    pid = b.board_pid()
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(2)
+    assert b.board_pid() == pid and process_exists(pid)
+    p = b.wait(lambda p: p["BoardPid"] not in (0, pid), what="the bite")
+    assert p["ResetCause"] == "WDT_RESET"
+    names = [r["name"] for r in b.ctl_json("history") if r["type"] == "event"]
+    assert names.index("watchdogs-suspended") < names.index("watchdogs-resumed")
+    assert "no watchdog bites for" not in b.ctl("status").stdout
+
+
+def test_suspension_that_is_taken_back(boards):
+    b = boards({"main.py": "import machine\nmachine.WDT(timeout=300)\nprint('armed')\nwhile True: pass\n"},
+               start=False)
+    b.start()
+    b.ctl("snooze", "--watchdogs", "15min")  # also for one that is set later
+    b.ctl("reset", "--no-wait")
+    p = b.wait(lambda p: p["State"] == "running" and p["WatchdogsSuspendedUsec"] > 0, what="a life without bites")
+    pid = p["BoardPid"]
+    time.sleep(1)
+    assert b.board_pid() == pid
+    b.ctl("snooze", "--watchdogs", "off")
+    p = b.wait(lambda p: p["BoardPid"] not in (0, pid), what="the bite")
+    assert p["ResetCause"] == "WDT_RESET"
+    b.ctl("snooze", "--watchdogs", "off")  # again, and nothing happens

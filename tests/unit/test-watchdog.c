@@ -22,9 +22,9 @@ enum { MACHINE = WATCHDOG_MACHINE, OTHER = WATCHDOG_MICROCONTROLLER, NONE = WATC
 /* One step of a story, at a time after START. */
 typedef struct Step {
         uint64_t at;
-        enum { SET, STOP, FEED, LOOK, HOLD, SOFT, HARD } what;
+        enum { SET, STOP, FEED, LOOK, HOLD, SOFT, HARD, SUSPEND } what;
         int id;               /* SET, STOP, FEED; LOOK: who bites */
-        uint64_t timeout, warn;
+        uint64_t timeout, warn; /* SUSPEND: until, after START, in timeout */
         uint64_t wake;        /* LOOK: when to look again, after START; NEVER */
         int warns;            /* LOOK: bit mask of ids */
 } Step;
@@ -62,6 +62,9 @@ static void tell(const Step *steps, size_t n) {
                 case HOLD:
                         watchdog_hold(&w);
                         break;
+                case SUSPEND:
+                        watchdog_suspend(&w, START + s->timeout);
+                        break;
                 case SOFT:
                 case HARD:
                         watchdog_begin_life(&w, s->what == SOFT, START + s->at);
@@ -70,6 +73,40 @@ static void tell(const Step *steps, size_t n) {
         }
 }
 #define TELL(...) tell((const Step[]) { __VA_ARGS__ }, ELEMENTSOF(((const Step[]) { __VA_ARGS__ })))
+
+static void test_suspended(void **state) {
+        TELL({ 0, SET, MACHINE, 5 * SEC, .warn = SEC },
+             { 1 * SEC, SUSPEND, .timeout = 60 * SEC },
+             { 1 * SEC, LOOK, NONE, .wake = 60 * SEC },
+             { 59 * SEC, LOOK, NONE, .wake = 60 * SEC },             /* neither warned nor bitten */
+             { 60 * SEC, LOOK, NONE, .wake = 64 * SEC },             /* they begin anew */
+             { 64 * SEC, LOOK, NONE, .wake = 65 * SEC, .warns = 1 },
+             { 65 * SEC, LOOK, MACHINE, .wake = NEVER });
+        /* One that is set meanwhile, and a feed meanwhile, count from the end on, too. */
+        TELL({ 0, SUSPEND, .timeout = 60 * SEC },
+             { 10 * SEC, SET, OTHER, 5 * SEC },
+             { 20 * SEC, FEED, OTHER },
+             { 30 * SEC, LOOK, NONE, .wake = 60 * SEC },
+             { 60 * SEC, LOOK, NONE, .wake = 65 * SEC },
+             { 65 * SEC, LOOK, OTHER, .wake = NEVER });
+        /* Taken back; a look that is late; and a reset of either kind does not end it. */
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, SUSPEND, .timeout = 60 * SEC },
+             { 3 * SEC, SUSPEND, .timeout = 3 * SEC },
+             { 3 * SEC, LOOK, NONE, .wake = 8 * SEC },
+             { 8 * SEC, LOOK, MACHINE, .wake = NEVER });
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, SUSPEND, .timeout = 60 * SEC },
+             { 70 * SEC, LOOK, MACHINE, .wake = NEVER });
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, SUSPEND, .timeout = 60 * SEC },
+             { 2 * SEC, SOFT },
+             { 50 * SEC, LOOK, NONE, .wake = 60 * SEC },
+             { 51 * SEC, HARD },
+             { 52 * SEC, SET, MACHINE, 5 * SEC },
+             { 53 * SEC, LOOK, NONE, .wake = 60 * SEC },
+             { 60 * SEC, LOOK, NONE, .wake = 65 * SEC });
+}
 
 static void test_bites_when_not_fed(void **state) {
         TELL({ 0, LOOK, NONE, .wake = NEVER },
@@ -298,6 +335,7 @@ static void test_stall_resets_when_configured(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bites_when_not_fed),
+                cmocka_unit_test(test_suspended),
                 cmocka_unit_test(test_feeding_puts_it_off),
                 cmocka_unit_test(test_which_feed_counts),
                 cmocka_unit_test(test_set_anew),
