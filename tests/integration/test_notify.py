@@ -116,8 +116,8 @@ def test_webhook_gets_json(boards, hooks):
     assert "machine.WDT was not fed" in told["message"]
 
 
-def test_a_server_that_is_down_is_told_later_in_order(boards, hooks):
-    """Nothing is lost while it is away: an unreachable one, then one that answers 503."""
+def bitten_in_silence(boards, hooks):
+    """A board that has started and been bitten while its hook was away; with the hook's port."""
     hook = hooks()
     port, url = hook.server.server_port, hook.url
     hook.close()
@@ -127,6 +127,12 @@ def test_a_server_that_is_down_is_told_later_in_order(boards, hooks):
     b.wait_log("Failed to tell the owner: [notify] url:")
     bite(b)
     b.wait(lambda p: p["ResetCause"] == "WDT_RESET" and p["State"] == "running", what="the reset")
+    return b, port
+
+
+def test_a_server_that_is_down_is_told_later_in_order(boards, hooks):
+    """Nothing is lost while it is away: an unreachable one, then one that answers 503."""
+    b, port = bitten_in_silence(boards, hooks)
     hook = hooks(codes=(503, 204), port=port)
     assert "On its way" in b.ctl("notify", "hello").stdout  # who waits is tried now, and 10 s after the 503
     until(lambda: len(hook.told) == 4, "all of it")
@@ -139,15 +145,7 @@ def test_a_server_that_is_down_is_told_later_in_order(boards, hooks):
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_what_waits_outlives_the_daemon(boards, hooks, end):
     """As when the network is gone and the host is rebooted for it."""
-    hook = hooks()
-    port, url = hook.server.server_port, hook.url
-    hook.close()
-    b = boards({"main.py": "import time\nwhile True: time.sleep(1)\n"},
-               config={"notify": {"url": url, "events": "daemon-start watchdog"}})
-    b.wait_state("running")
-    b.wait_log("Failed to tell the owner: [notify] url:")
-    bite(b)
-    b.wait(lambda p: p["ResetCause"] == "WDT_RESET" and p["State"] == "running", what="the reset")
+    b, port = bitten_in_silence(boards, hooks)
     kept = b.state_dir / "notify-queue"
     until(lambda: kept.exists() and "watchdog" in kept.read_text(), "the file")
     assert kept.stat().st_mode & 0o777 == 0o600

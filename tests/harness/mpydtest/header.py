@@ -23,6 +23,12 @@ def drive(board, line, level):
         board.ctl("pin", "set", line, level)
 
 
+def let_go(line):
+    """An open drain lets go: gpio-sim has forgotten its pull while the line was driven."""
+    if GPIO_SIM:
+        _file(line, "pull").write_text("pull-up")
+
+
 def level(board, line):
     """What is at a line, as the world sees it."""
     if GPIO_SIM:
