@@ -2,6 +2,7 @@
 /* mpyd: options, signals, the event loop. Everything else is the supervisor's. */
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <systemd/sd-event.h>
@@ -119,6 +120,8 @@ static int run(const SupervisorOptions *options) {
         sigset_t mask;
         int r;
 
+        /* The threads wait for disks, not for each other's memory. */
+        (void) mallopt(M_ARENA_MAX, 1);
         /* Before any thread starts, so that they all have them blocked. */
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGCHLD); /* sd_event_add_child_pidfd(3) wants it */

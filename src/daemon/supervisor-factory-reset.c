@@ -46,6 +46,16 @@ static void tell(Supervisor *s, ActionResult result, const char *why) {
         (void) history_add_event(s->history, journal_event_to_string(JOURNAL_FACTORY_RESET_FAILED), why);
 }
 
+static bool has_sets(const Supervisor *s) {
+        return s->state_dir_fd >= 0 && faccessat(s->state_dir_fd, FACTORY_RESET_SETS, F_OK, 0) == 0;
+}
+
+/* A board that has never been reset so is not looked at. */
+static void look_for_room_in(Supervisor *s, uint64_t usec) {
+        supervisor_set_timer(s->factory_reset.room_timer,
+                             has_sets(s) ? now_usec(CLOCK_MONOTONIC) + usec : UINT64_MAX);
+}
+
 static void on_answer(void *userdata, ActionResult result, const char *why) {
         Supervisor *s = userdata;
 
@@ -55,6 +65,7 @@ static void on_answer(void *userdata, ActionResult result, const char *why) {
                 retained_clear(s->retained); /* nothing survives */
                 supervisor_safe_mode_choose(s, SAFE_MODE_DOOR_NONE);
         }
+        look_for_room_in(s, ROOM_FIRST_USEC);
         supervisor_boot_factory_reset_over(s);
 }
 
@@ -135,10 +146,8 @@ static int on_room_timer(sd_event_source *source, uint64_t usec, void *userdata)
         struct statvfs v;
         json_t *request;
 
-        supervisor_set_timer(source, now_usec(CLOCK_MONOTONIC) + ROOM_EVERY_USEC);
-        if (s->factory_reset.action || s->state_dir_fd < 0 ||
-            faccessat(s->state_dir_fd, FACTORY_RESET_SETS, F_OK, 0) < 0 ||
-            fstatvfs(s->state_dir_fd, &v) < 0 ||
+        look_for_room_in(s, ROOM_EVERY_USEC);
+        if (s->factory_reset.action || !has_sets(s) || fstatvfs(s->state_dir_fd, &v) < 0 ||
             !(is_short(v.f_bavail, v.f_blocks) || is_short(v.f_favail, v.f_files)))
                 return 0;
         request = json_pack("{s:s}", "state", s->options.state_dir);
@@ -149,10 +158,13 @@ static int on_room_timer(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 int supervisor_factory_reset_new(Supervisor *s) {
-        int r = sd_event_add_time_relative(s->event, &s->factory_reset.room_timer, CLOCK_MONOTONIC,
-                                           ROOM_FIRST_USEC, USEC_PER_SEC, on_room_timer, s);
+        int r = sd_event_add_time(s->event, &s->factory_reset.room_timer, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_SEC,
+                                  on_room_timer, s);
 
-        return r < 0 ? log_error_errno(r, "Failed to make a timer: %m") : 0;
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a timer: %m");
+        look_for_room_in(s, ROOM_FIRST_USEC);
+        return 0;
 }
 
 void supervisor_factory_reset_done(Supervisor *s) {
