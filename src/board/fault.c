@@ -2,11 +2,8 @@
 #include "board/fault.h"
 
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <syslog.h>
-#include <unistd.h>
 
 #include "board/board.h"
 #include "board/link.h"

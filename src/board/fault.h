@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The last word of a board that runs out of C stack. Python code that recurses gets RuntimeError long before; C code
  * that recurses without asking (the hash of a tuple in a tuple in a tuple …) runs into the guard below the stack
- * (SPEC 5, STACK_OVERFLOW). The kernel's signal alone would look like any other fault. */
+ * (SPEC 4.18, STACK_OVERFLOW). The kernel's signal alone would look like any other fault. */
 #pragma once
 
 #include <stddef.h>

@@ -52,8 +52,11 @@ int supervisor_pulse(Supervisor *s, const char *line, bool high, uint64_t usec, 
 }
 
 void supervisor_pulses_done(Supervisor *s) {
+        if (!s->pulses)
+                return;
         while (s->n_pulses > 0)
                 (void) gpio_pulse_free(s->pulses[--s->n_pulses]);
+        supervisor_pins_note(s);
         free(s->pulses);
         s->pulses = NULL;
 }

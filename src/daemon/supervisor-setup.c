@@ -27,7 +27,7 @@
 #define BOARD_LOG_PER_SEC 5u
 #define SYSTEM_BUS_ADDRESS "unix:path=/run/dbus/system_bus_socket"
 #define LASTED_USEC (60 * USEC_PER_SEC)    /* a run that lived so long did not fail at its start */
-#define STOP_MARGIN_USEC (4 * USEC_PER_SEC) /* the host's mark, and the rest */
+#define STOP_MARGIN_USEC (6 * USEC_PER_SEC) /* the host's mark, what the owner was not told, and the rest */
 /* Names of what the service manager keeps. */
 #define STORED_RETAINED "retained"
 #define STORED_CONSOLE "console"
