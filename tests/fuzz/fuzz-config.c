@@ -46,6 +46,13 @@ static void check_warning(const char *s) {
         }
 }
 
+/* Whether 0 says that it is off, or unlimited. */
+static bool may_be_off(const ConfigKey *k) {
+        uint64_t scratch;
+
+        return k->parse(k, "off", &scratch) >= 0 || k->parse(k, "unlimited", &scratch) >= 0;
+}
+
 static void check_values(const Config *c) {
         const ConfigKey *keys;
         size_t n;
@@ -61,13 +68,11 @@ static void check_values(const Config *c) {
                         v = c->reset.burst;
                 else if (keys[i].offset == offsetof(Config, log.script_burst))
                         v = c->log.script_burst;
+                else if (keys[i].offset == offsetof(Config, safe_mode.strikes))
+                        v = c->safe_mode.strikes;
                 else
                         memcpy(&v, field, sizeof v);
-                if (v == 0 && (keys[i].offset == offsetof(Config, reset.interval_usec) ||
-                               keys[i].offset == offsetof(Config, log.script_interval_usec) ||
-                               keys[i].offset == offsetof(Config, watchdog.stall_after_usec)))
-                        continue; /* unlimited, off */
-                FUZZ_CHECK(v >= keys[i].min && v <= keys[i].max);
+                FUZZ_CHECK((v >= keys[i].min && v <= keys[i].max) || (v == 0 && may_be_off(&keys[i])));
         }
         FUZZ_CHECK(c->board.user && *c->board.user);
         FUZZ_CHECK(c->board.heap <= c->board.heap_max);
