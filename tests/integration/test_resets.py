@@ -123,6 +123,18 @@ def test_another_fault_is_no_overflow(boards):
     assert row["signal"] == signal.SIGSEGV and "overflow" not in row["detail"]
 
 
+def test_runaway_allocation_is_an_exception(boards):
+    """The heap grows to its limit and no further: neither the board nor the daemon ends by it, nor does the host care."""
+    b = boards({"main.py": "kept = []\nwhile True:\n    kept.append(bytearray(50000))\n"},
+               config={"board": {"heap-max": "4M"}})
+    b.wait(lambda p: p["State"] == "idle" and "MemoryError" in p["LastTraceback"], what="the exception")
+    assert b.get("Crashes") == 0
+    r = b.friendly()  # which clears the globals, as a soft reset does
+    assert r.line("import gc; gc.mem_free() > 0") == "True\r\n"
+    resident = int(open(f"/proc/{b.board_pid()}/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert resident < (4 + 12) * 2**20 or is_sanitized()
+
+
 def test_history_has_a_row_of_each_kind_of_end(boards):
     b = boards({"boot.py": "import machine, os\n"
                            "n = int(open('/n').read()) + 1 if 'n' in os.listdir() else 1\n"

@@ -125,6 +125,21 @@ print(alone, min(loop() for i in range(5)))
 # ---- timers ----
 
 
+@pytest.mark.parametrize("after", ["", "    while True: pass\n", "    import machine; machine.reset()\n"])
+def test_more_threads_than_there_may_be(boards, after):
+    """The 257th is refused; the board goes on, is interrupted and reset with all of them."""
+    b = boards({"main.py": "import _thread, time\ndef wait():\n    while True: time.sleep(1)\n"
+                           "if 'been' not in __import__('os').listdir('/'):\n"
+                           "    open('/been', 'w').close()\n    n = 0\n"
+                           "    try:\n        while True:\n            _thread.start_new_thread(wait, ())\n            n += 1\n"
+                           "    except OSError as e: print('no more than', n, e)\n" + after})
+    b.wait_log("no more than 256 [Errno 11] EAGAIN")
+    assert b.get("Crashes") == 0
+    b.ctl("reset", "--no-wait")
+    b.wait(lambda p: p["State"] == "idle" and p["BoardPid"] != 0 and p["HardResets"] >= 2, what="another life")
+    assert b.get("Crashes") == 0
+
+
 def test_timers(board):
     repl = board.raw()
     out = run(repl, """
