@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Edges of GPIO lines on their way from the kernel to a handler, for the I/O thread
- * (modules/machine-pin.c). */
+ * (modules/machine-pin-irq.c). */
 #pragma once
 
 #include <stdbool.h>
