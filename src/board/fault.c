@@ -10,6 +10,7 @@
 
 #define OWN_STACK_SIZE (64u * 1024)
 #define NEAR (1024u * 1024) /* a frame is not larger */
+#define ABOVE (64u * 1024)  /* what lies on the stack before we look: arguments, the thread's own */
 #define SAID "The C stack has overflowed: something in C recursed too deeply."
 
 static _Thread_local uintptr_t stack_end; /* below it there is no stack any more; 0: not watched */
@@ -19,7 +20,7 @@ static _Thread_local void *own_stack;
 static void on_fault(int number, siginfo_t *info, void *context) {
         uintptr_t at = (uintptr_t) info->si_addr;
 
-        if (info->si_code > 0 && stack_end > 0 && at < stack_end + NEAR / 16 && at + NEAR > stack_end)
+        if (info->si_code > 0 && stack_end > 0 && at < stack_end + ABOVE && at + NEAR > stack_end)
                 link_last_words(SAID);
         (void) raise(number); /* by default now, and due when this returns: so also one that was sent by kill(2) ends it */
 }
