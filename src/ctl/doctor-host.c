@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <regex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -37,8 +38,11 @@ static void get_string(sd_bus *bus, const char *interface, const char *name, cha
 static void ask_systemd(DoctorHost *h) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         char load[24] = "";
+        uint32_t pid = 0;
+        int policy;
 
         h->runtime_watchdog_usec = UINT64_MAX;
+        h->real_time = -1;
         if (sd_bus_open_system(&bus) < 0)
                 return;
         (void) sd_bus_set_method_call_timeout(bus, BUS_USEC);
@@ -54,6 +58,9 @@ static void ask_systemd(DoctorHost *h) {
                                            &h->unit_watchdog_usec);
         (void) sd_bus_get_property_trivial(bus, SYSTEMD, UNIT, SYSTEMD ".Service", "NRestarts", NULL, 'u',
                                            &h->unit_restarts);
+        (void) sd_bus_get_property_trivial(bus, SYSTEMD, UNIT, SYSTEMD ".Service", "MainPID", NULL, 'u', &pid);
+        policy = pid > 0 ? sched_getscheduler((pid_t) pid) : -1;
+        h->real_time = policy < 0 ? -1 : (policy & ~SCHED_RESET_ON_FORK) == SCHED_RR;
 }
 
 /* ---- the kernel's log ---- */

@@ -156,6 +156,18 @@ static void check_unit_watchdog(const DoctorFacts *f, DoctorFinding *d) {
                     span(buf, f->host.unit_watchdog_usec));
 }
 
+/* Some 10 ms: what the kernel lets another program go on for. */
+static void check_priority(const DoctorFacts *f, DoctorFinding *d) {
+        if (f->host.real_time < 0)
+                say(d, DOCTOR_NOTE, "mpyd's priority cannot be told");
+        else if (f->host.real_time)
+                say(d, DOCTOR_FINE, "watchdogs bite in time on a busy machine too");
+        else {
+                say(d, DOCTOR_NOTE, "mpyd has no real-time priority: on a busy machine watchdogs may bite some 10 ms late");
+                mend(d, "journalctl -u mpyd says why chrt failed (a container without CAP_SYS_NICE, a kernel with RT_GROUP_SCHED)");
+        }
+}
+
 static const HostWatchdog *armed_watchdog(const DoctorHost *h) {
         for (size_t i = 0; i < h->n_watchdogs; i++)
                 if (h->watchdogs[i].active)
@@ -341,6 +353,7 @@ static const struct {
         { "config", check_config },
         { "service", check_service },
         { "service-watchdog", check_unit_watchdog },
+        { "priority", check_priority },
         { "hardware-watchdog", check_hardware_watchdog },
         { "history", check_history },
         { "journal", check_journal },

@@ -17,6 +17,7 @@
 /* What the host shows. -1: it cannot be told, at least not by this user. */
 typedef struct DoctorHost {
         bool root;                        /* we may see everything */
+        int real_time;                    /* has mpyd.service's process real-time priority? -1: not known */
         int user_in_group;                /* of "mpyd"; -1: there is no such group */
         char user[64];
 

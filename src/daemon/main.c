@@ -9,6 +9,7 @@
 
 #include "daemon/journal.h"
 #include "daemon/log-pump.h"
+#include "daemon/real-time.h"
 #include "daemon/supervisor.h"
 #include "host/run-mark.h"
 #include "mpyd/control.h"
@@ -115,6 +116,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 static int run(const SupervisorOptions *options) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(log_pump_freep) LogPump *pump = NULL;
+        _cleanup_(real_time_freep) RealTime *real_time = NULL;
         _cleanup_(supervisor_freep) Supervisor *s = NULL;
         static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
         sigset_t mask;
@@ -125,6 +127,7 @@ static int run(const SupervisorOptions *options) {
         /* Before any thread starts, so that they all have them blocked. */
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGCHLD); /* sd_event_add_child_pidfd(3) wants it */
+        (void) sigaddset(&mask, SIGXCPU); /* real_time_new() */
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 (void) sigaddset(&mask, signals[i]);
         (void) sigprocmask(SIG_BLOCK, &mask, NULL);
@@ -136,6 +139,9 @@ static int run(const SupervisorOptions *options) {
         r = log_pump_new(&pump, event);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a timer: %m");
+        r = real_time_new(&real_time, event);
+        if (r < 0)
+                return log_error_errno(r, "Failed to watch how long the loop is busy: %m");
         r = supervisor_new(&s, event, options);
         if (r < 0)
                 return r;

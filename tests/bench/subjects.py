@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The programs that are measured: mpyd with its board, others behind a terminal or in a pipe."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -108,21 +109,22 @@ class Board:
 
     files: name → text, put on the flash. config: section → {key: value}. shim_ms: what each fsync
     of the supervisor takes. exec_stamp: each board's start is stamped in the log. client: open the
-    REPL."""
+    REPL. real_time: its loop has the priority that mpyd.service gives it."""
 
-    def __init__(self, env, files=None, config=None, shim_ms=None, exec_stamp=False, client=True):
+    def __init__(self, env, files=None, config=None, shim_ms=None, exec_stamp=False, client=True,
+                 real_time=True):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=env.state_parent))
         self.run = pathlib.Path(tempfile.mkdtemp(prefix="mpyd-bench-"))  # a socket's path is short
         self.stream = self.process = self.log_fd = None
         try:
-            self.start(env, files or {}, config or {}, shim_ms, exec_stamp)
+            self.start(env, files or {}, config or {}, shim_ms, exec_stamp, real_time)
             if client:
                 self.open_repl()
         except BaseException:
             self.close()
             raise
 
-    def start(self, env, files, config, shim_ms, exec_stamp):
+    def start(self, env, files, config, shim_ms, exec_stamp, real_time):
         flash = self.dir / "state/flash"
         flash.mkdir(parents=True)
         flash.chmod(0o777)
@@ -153,6 +155,9 @@ class Board:
             [env.mpyd, "--config", conf, "--state-dir", self.dir / "state", "--run-dir", self.run,
              "--board", board],
             stdin=subprocess.DEVNULL, stdout=self.log_fd, stderr=self.log_fd, env=environ)
+        if real_time:
+            with contextlib.suppress(PermissionError):  # as mpyd.service: where it is not allowed, without
+                os.sched_setscheduler(self.process.pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
     def __enter__(self):
         return self

@@ -26,7 +26,7 @@ static const char well[] =
 static DoctorHost host_that_is_well(void) {
         return (DoctorHost) {
                 .user = "pi", .user_in_group = 1, .unit_known = true, .unit_active = "active",
-                .unit_file = "enabled", .unit_watchdog_usec = 15 * USEC_PER_SEC,
+                .unit_file = "enabled", .unit_watchdog_usec = 15 * USEC_PER_SEC, .real_time = 1,
                 .watchdogs = { { "watchdog0", "BCM2835", true, 14, true } }, .n_watchdogs = 1,
                 .runtime_watchdog_usec = 14 * USEC_PER_SEC, .journal_persistent = 1, .clock_synced = 1,
                 .memory_cgroup = 1, .disk_known = true, .disk_size = UINT64_C(16) << 30,
@@ -57,6 +57,8 @@ static void disabled(DoctorHost *h) { (void) strcpy(h->unit_file, "disabled"); }
 static void dead(DoctorHost *h) { (void) strcpy(h->unit_active, "failed"); }
 static void restarted(DoctorHost *h) { h->unit_restarts = 7; }
 static void unit_unwatched(DoctorHost *h) { h->unit_watchdog_usec = 0; }
+static void priority_unknown(DoctorHost *h) { h->real_time = -1; }
+static void no_priority(DoctorHost *h) { h->real_time = 0; }
 static void volatile_journal(DoctorHost *h) { h->journal_persistent = 0; }
 static void no_journal(DoctorHost *h) { h->journal_persistent = -1; }
 static void wrong_clock(DoctorHost *h) { h->clock_synced = 0; }
@@ -106,6 +108,8 @@ static const Case cases[] = {
         { NULL, NULL, unarmed, "hardware-watchdog", DOCTOR_WARNING, "(BCM2835) is not armed", "hardware-watchdog.conf" },
         { NULL, NULL, fed_by_another, "hardware-watchdog", DOCTOR_FINE, "after 14s, fed by another program", NULL },
         { NULL, NULL, second_one, "hardware-watchdog", DOCTOR_FINE, "fed by systemd, and cannot be stopped", NULL },
+        { NULL, NULL, priority_unknown, "priority", DOCTOR_NOTE, "cannot be told", NULL },
+        { NULL, NULL, no_priority, "priority", DOCTOR_NOTE, "no real-time priority", "chrt" },
         { NULL, NULL, volatile_journal, "journal", DOCTOR_WARNING, "lost at each reboot", "/var/log/journal" },
         { NULL, NULL, no_journal, "journal", DOCTOR_NOTE, "no journal", NULL },
         { NULL, NULL, wrong_clock, "clock", DOCTOR_WARNING, "not synchronised", "timedatectl" },

@@ -59,3 +59,21 @@ def test_starved_machine_is_reset_by_its_watchdog(guests):
     # And the history knows: not a power cut, the watchdog, with the kernel as witness.
     reset = [e for e in machine.history() if e["type"] == "reset" and e["kind"] == "hard"][-1]
     assert "watchdog" in json.dumps(reset["evidence"]), reset
+
+
+def test_only_the_loop_has_real_time_priority(guests):
+    """So that machine.WDT bites in time on a busy machine. proc_pid_stat(5): the policy is the 41st field; sched(7):
+    0 is SCHED_OTHER, 2 SCHED_RR."""
+    machine = guests()
+
+    def policies(pid):
+        stats = machine.run(f"cat /proc/{pid.strip()}/task/*/stat").splitlines()
+        return [int(s.rpartition(")")[2].split()[38]) for s in stats]
+
+    machine.write("/var/lib/mpyd/flash/main.py", "import _thread, time\n_thread.start_new_thread(time.sleep, (100,))\n")
+    machine.run("mpyctl reset")
+    machine.until("mpyctl --json status", lambda out: '"state": "idle"' in out)
+    first, *others = policies(machine.run("systemctl show -p MainPID --value mpyd"))
+    assert first == 2 and others and not any(others)
+    assert not any(policies(str(json.loads(machine.run("mpyctl --json status"))["board_pid"])))
+    assert doctor(machine, "priority")["verdict"] == "fine"
