@@ -10,6 +10,7 @@
 #include "board/irq.h"
 #include "board/traceback.h"
 #include "board/wait.h"
+#include "extmod/misc.h"
 #include "py/mphal.h"
 #include "util/io.h"
 
@@ -160,11 +161,12 @@ bool console_is_writable(void) {
 
 mp_uint_t mp_hal_stdout_tx_strn(const char *str, size_t len) {
         console_write(str, len);
+        (void) mp_os_dupterm_tx_strn(str, len);
         return len;
 }
 
 void mp_hal_stdout_tx_str(const char *str) {
-        console_write(str, strlen(str));
+        (void) mp_hal_stdout_tx_strn(str, strlen(str));
 }
 
 /* LF becomes CR LF (SPEC 1.8). */
@@ -174,9 +176,9 @@ void mp_hal_stdout_tx_strn_cooked(const char *str, size_t len) {
                 const char *lf = memchr(str, '\n', len);
                 size_t n = lf ? (size_t) (lf - str) : len;
 
-                console_write(str, n);
+                (void) mp_hal_stdout_tx_strn(str, n);
                 if (lf) {
-                        console_write("\r\n", 2);
+                        (void) mp_hal_stdout_tx_strn("\r\n", 2);
                         n++;
                 }
                 str += n;

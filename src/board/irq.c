@@ -128,6 +128,15 @@ void irq_set_char(int c) {
         irq_unlock();
 }
 
+int irq_char(void) {
+        int c;
+
+        irq_lock();
+        c = irq_char_locked();
+        irq_unlock();
+        return c;
+}
+
 void irq_arm_early(bool early) {
         irq_lock();
         irq.arm_early = early;

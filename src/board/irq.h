@@ -50,6 +50,9 @@ bool irq_in_user_code(void);
  * script; on a board, it would have fallen between two lives). */
 void irq_arm_early(bool early);
 
+/* The character that interrupts just now, or -1: os.dupterm()'s streams may bring it too. */
+int irq_char(void);
+
 /* Raises pending exceptions and runs callbacks, as mp_handle_pending() does, but outside of user
  * code, where nothing could catch an exception, leaves the VM instead when one of them asks for
  * it. */

@@ -78,6 +78,9 @@ $(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll -Dmp_thread_mutex_unlock=g
 $(BUILD)/py/vm.o: CFLAGS += -Dmp_thread_mutex_unlock=gil_slice_unlock -Dmp_thread_mutex_lock=gil_slice_lock
 # micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c).
 $(BUILD)/py/modmicropython.o: CFLAGS += -Dmp_hal_set_interrupt_char=irq_set_char
+# A Ctrl-C out of os.dupterm()'s stream interrupts as one from the console does (irq.c).
+$(BUILD)/extmod/os_dupterm.o: CFLAGS += -Dmp_interrupt_char='irq_char()' \
+	-Dmp_sched_keyboard_interrupt=irq_interrupt
 # SystemExit and KeyboardInterrupt leave a scheduled callback; a pending exception starts with an
 # empty traceback (irq.c).
 $(BUILD)/py/scheduler.o: CFLAGS += -Dmp_call_function_1_protected=irq_call_scheduled \
@@ -88,9 +91,10 @@ $(BUILD)/py/builtinimport.o: CFLAGS += -Dmp_raw_code_load_file=mpy_file_load
 $(BUILD)/extmod/vfs.o: CFLAGS += -Dmp_obj_str_get_str=path_from_obj
 
 # One certificate of a bundle that mbedtls cannot read does not make the others useless; errors have
-# the names that they have on a board, whatever this mbedtls says (tls.c).
+# the names that they have on a board, whatever this mbedtls says; Debian's asks a DTLS server for more
+# than MicroPython gives it (tls.c).
 $(BUILD)/extmod/modtls_mbedtls.o: CFLAGS += -Dmbedtls_x509_crt_parse=tls_certificates_parse \
-	-Dmbedtls_strerror=tls_error_name
+	-Dmbedtls_strerror=tls_error_name -Dmbedtls_ssl_config_defaults=tls_config_defaults
 
 include $(TOP)/py/mkrules.mk
 

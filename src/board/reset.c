@@ -50,8 +50,10 @@ static void run_exit_function(void *arg) {
         mp_handle_pending(true);
 }
 
-/* Closes files and whatever else has a finaliser. What one of them raises is printed. */
+/* Closes files and whatever else has a finaliser. What one of them raises is printed, but no more to
+ * os.dupterm()'s stream, which is one of them. */
 static void run_finalisers(void *arg) {
+        MP_STATE_VM(dupterm_objs[0]) = MP_OBJ_NULL;
         mp_hal_set_interrupt_char(CHAR_CTRL_C);
         gc_sweep_all();
         mp_hal_set_interrupt_char(-1);

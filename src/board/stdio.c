@@ -2,14 +2,20 @@
 /* sys.stdin, sys.stdout and sys.stderr, their .buffer objects, and the key that readline waits for.
  * All of them are the console: text in cooked form (CR LF out, LF in), .buffer byte for byte (SPEC
  * 1.8). */
+#include "board/clock.h"
 #include "board/console.h"
 #include "board/input.h"
 #include "board/irq.h"
 #include "board/wait.h"
+#include "extmod/misc.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
+#include "py/objtype.h"
 #include "py/runtime.h"
 #include "py/stream.h"
+
+/* How often a stream without a descriptor is asked for a key. */
+#define DUPTERM_PERIOD_NSEC INT64_C(20000000)
 
 typedef struct StdioStream {
         mp_obj_base_t base;
@@ -28,18 +34,58 @@ static const StdioStream stdio_buffers[] = {
 
 /* ---- keys ---- */
 
+static bool has_dupterm(void) {
+        return MP_STATE_VM(dupterm_objs[0]) != MP_OBJ_NULL;
+}
+
+/* What os.dupterm() was given, as something to wait for; false when it has no descriptor (a class of the
+ * program's), or none that can be told. */
+static bool dupterm_fd(struct pollfd *ret) {
+        mp_obj_t stream = MP_STATE_VM(dupterm_objs[0]);
+        const mp_stream_p_t *p = mp_get_stream(stream);
+        mp_uint_t fd = MP_STREAM_ERROR;
+        int errcode;
+
+        if (!mp_obj_is_instance_type(mp_obj_get_type(stream)))
+                fd = p->ioctl(stream, MP_STREAM_GET_FILENO, 0, &errcode);
+        *ret = (struct pollfd) { .fd = (int) fd, .events = POLLIN };
+        return fd != MP_STREAM_ERROR && fd > 2;
+}
+
 /* Waits for input; at the prompt the life may end meanwhile, in user code an exception may be
  * raised. */
 static void stdin_wait(void) {
         bool at_prompt = !irq_in_user_code() && mp_thread_is_main_thread();
+        int64_t until = VM_SLEEP_FOREVER;
+        struct pollfd fd;
+        nfds_t n = 0;
 
         irq_handle_events();
         if (at_prompt && irq_stop_wanted())
                 irq_leave(IRQ_LEAVE_STOP);
+        if (has_dupterm()) {
+                n = dupterm_fd(&fd) ? 1 : 0;
+                if (n == 0)
+                        until = clock_monotonic_nsec() + DUPTERM_PERIOD_NSEC;
+        }
         if (at_prompt)
-                vm_sleep_at_prompt(input_available);
+                (void) vm_sleep_at_prompt(&fd, n, until, input_available);
         else
-                (void) vm_sleep(NULL, 0, VM_SLEEP_FOREVER, input_available);
+                (void) vm_sleep(&fd, n, until, input_available);
+}
+
+/* What is there: of the console, or a byte of os.dupterm()'s stream. Possibly 0. */
+static size_t stdin_take(void *buf, size_t size) {
+        size_t n = input_read(buf, size);
+        int c;
+
+        if (n > 0 || !has_dupterm())
+                return n;
+        c = mp_os_dupterm_rx_chr();
+        if (c < 0)
+                return 0;
+        *(unsigned char *) buf = (unsigned char) c;
+        return 1;
 }
 
 int mp_hal_stdin_rx_chr(void) {
@@ -47,7 +93,7 @@ int mp_hal_stdin_rx_chr(void) {
 
         if (!irq_in_user_code() && (irq_stop_wanted() || irq_events_pending(true)))
                 stdin_wait();
-        while (input_read(&c, 1) == 0)
+        while (stdin_take(&c, 1) == 0)
                 stdin_wait();
         return c;
 }
@@ -65,7 +111,7 @@ static mp_uint_t stdio_read(mp_obj_t self_in, void *buf, mp_uint_t size, int *er
         }
         if (size == 0)
                 return 0;
-        while ((n = input_read(buf, size)) == 0)
+        while ((n = stdin_take(buf, size)) == 0)
                 stdin_wait();
         if (s->base.type == &stdio_text_type)
                 for (size_t i = 0; i < n; i++)
@@ -84,14 +130,15 @@ static mp_uint_t stdio_write(mp_obj_t self_in, const void *buf, mp_uint_t size, 
         if (s->base.type == &stdio_text_type)
                 mp_hal_stdout_tx_strn_cooked(buf, size);
         else
-                console_write(buf, size);
+                (void) mp_hal_stdout_tx_strn(buf, size);
         return size;
 }
 
 static mp_uint_t stdio_poll(const StdioStream *s, uintptr_t events) {
         mp_uint_t ready = 0;
 
-        if (s->number == 0 && (events & MP_STREAM_POLL_RD) && input_available())
+        if (s->number == 0 && (events & MP_STREAM_POLL_RD) &&
+            (input_available() || mp_os_dupterm_poll(MP_STREAM_POLL_RD)))
                 ready |= MP_STREAM_POLL_RD;
         if (s->number != 0 && (events & MP_STREAM_POLL_WR) && console_is_writable())
                 ready |= MP_STREAM_POLL_WR;
@@ -105,6 +152,8 @@ static mp_uint_t stdio_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg,
         case MP_STREAM_POLL:
                 return stdio_poll(s, arg);
         case MP_STREAM_GET_FILENO:
+                if (s->number == 0 && has_dupterm())
+                        break; /* select asks for MP_STREAM_POLL then */
                 return (mp_uint_t) s->number;
         case MP_STREAM_FLUSH:
                 console_flush_idle();
@@ -112,9 +161,10 @@ static mp_uint_t stdio_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg,
         case MP_STREAM_CLOSE:
                 return 0; /* the console cannot be closed from here */
         default:
-                *errcode = MP_EINVAL;
-                return MP_STREAM_ERROR;
+                break;
         }
+        *errcode = MP_EINVAL;
+        return MP_STREAM_ERROR;
 }
 
 /* ---- the types ---- */

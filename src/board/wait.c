@@ -191,8 +191,8 @@ int vm_sleep(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool (*ready)
         return sleep_until(fds, n_fds, until_nsec, false, ready);
 }
 
-void vm_sleep_at_prompt(bool (*ready)(void)) {
-        (void) sleep_until(NULL, 0, VM_SLEEP_FOREVER, true, ready);
+int vm_sleep_at_prompt(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool (*ready)(void)) {
+        return sleep_until(fds, n_fds, until_nsec, true, ready);
 }
 
 /* ---- what MicroPython calls ---- */

@@ -30,7 +30,7 @@ void vm_delay(int64_t nsec);
 void vm_delay_unless(int64_t nsec, bool (*over)(void));
 
 /* The same as vm_sleep(), at the prompt: also ends when the life is to end. */
-void vm_sleep_at_prompt(bool (*ready)(void));
+int vm_sleep_at_prompt(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec, bool (*ready)(void));
 
 /* Any thread: ends vm_sleep() in all threads of the VM. */
 void vm_wake(void);

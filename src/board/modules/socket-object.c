@@ -128,6 +128,14 @@ static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, siz
         return MP_OBJ_FROM_PTR(s);
 }
 
+/* SO_LINGER with no time: close() is to break the connection off (socket(7)). */
+static bool wants_reset(int fd) {
+        struct linger linger = {};
+        socklen_t size = sizeof linger;
+
+        return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff && linger.l_linger == 0;
+}
+
 /* How many bytes it took away. */
 static size_t drain(int fd) {
         char buf[16384];
@@ -145,7 +153,7 @@ static void socket_close(Socket *s) {
 
         if (fd < 0)
                 return;
-        if (s->type == SOCK_STREAM && shutdown(fd, SHUT_WR) == 0) {
+        if (s->type == SOCK_STREAM && !wants_reset(fd) && shutdown(fd, SHUT_WR) == 0) {
                 size_t total = drain(fd), more = total;
 
                 for (int i = 0; more > 0 && total < DRAIN_BYTES_MAX && i < DRAIN_ROUNDS_MAX; i++) {
