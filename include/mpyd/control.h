@@ -97,6 +97,12 @@
         X(Watchdog2Timeout, "t", "of microcontroller.watchdog, 0 when it is not armed")             \
         X(Watchdog2FedBefore, "t", "how long ago microcontroller.watchdog was armed or fed")        \
         X(StalledBoottime, "t", "since when the VM neither runs nor waits, CLOCK_BOOTTIME; 0: it does") \
+        X(HeapMax, "t", "how far the VM's heap may grow, bytes: [board] heap-max")                  \
+        X(HeapSize, "t", "of the VM, bytes, as far as it has grown; 0: no VM runs")                 \
+        X(HeapFree, "t", "of that, after the last collection")                                      \
+        X(GcCount, "t", "garbage collections of this board")                                        \
+        X(GcLastUsec, "t", "how long the last one took")                                            \
+        X(GcLongestUsec, "t", "how long the longest one took")                                      \
         X(SafeMode, "s", "why the board is in safe mode, supervisor.SafeModeReason by name; empty: it is not") \
         X(SafeModeText, "s", "the same as a sentence")                                              \
         X(SafeModeRetryBoottime, "t", "when the program is tried again by itself, CLOCK_BOOTTIME")  \

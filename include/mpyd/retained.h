@@ -27,6 +27,11 @@ typedef enum RetainedWord {
         RETAINED_WORD_WAITING,    /* not 0 while the VM sleeps until something happens */
         RETAINED_WORD_TELL_AWAKE, /* the supervisor: send LINK_AWAKE when it ceases to */
         RETAINED_WORD_RELOADS,    /* the supervisor: times in a row that it started a program again */
+        RETAINED_WORD_HEAP_SIZE,  /* of the VM, bytes, as far as it has grown */
+        RETAINED_WORD_HEAP_FREE,  /* of that, after the last collection */
+        RETAINED_WORD_GC_COUNT,   /* collections in this life */
+        RETAINED_WORD_GC_LAST,    /* how long the last one took, µs */
+        RETAINED_WORD_GC_LONGEST, /* the longest of this life, µs */
         RETAINED_WORD_MAX,
 } RetainedWord;
 

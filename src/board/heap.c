@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "board/clock.h"
 #include "board/threads.h"
-#include "board/threads.h"
+#include "mpyd/retained.h"
 #include "py/gc.h"
 #include "py/mpstate.h"
 #include "py/runtime.h"
@@ -26,7 +27,42 @@ static struct {
         size_t max, used;
         Area *areas;
         Area *exec_areas; /* machine code; it may hold pointers into the heap */
+        void *retained;
+        uint64_t n_collections, longest_usec;
 } heap;
+
+/* ---- for who looks from outside ---- */
+
+static void show(RetainedWord word, uint64_t value) {
+        retained_word_set(retained_word(heap.retained, word), value);
+}
+
+/* What gc_info() would count block by block, which takes as long as a collection: two bits of the table a
+ * block, 00 for a free one (py/gc.c, AT_FREE). */
+static size_t free_bytes(void) {
+        size_t blocks = 0;
+
+        for (const mp_state_mem_area_t *a = &MP_STATE_MEM(area); a; a = a->next)
+                for (size_t i = 0; i < a->gc_alloc_table_byte_len;) {
+                        size_t n = MIN(sizeof(uint64_t), a->gc_alloc_table_byte_len - i);
+                        uint64_t bits = ~UINT64_C(0);
+
+                        memcpy(&bits, a->gc_alloc_table_start + i, n);
+                        blocks += (size_t) __builtin_popcountll(~(bits | bits >> 1) & UINT64_C(0x5555555555555555));
+                        i += n;
+                }
+        return blocks * MICROPY_BYTES_PER_GC_BLOCK;
+}
+
+static void show_collection(int64_t began_nsec) {
+        uint64_t usec = (uint64_t) (clock_monotonic_nsec() - began_nsec) / 1000;
+
+        heap.longest_usec = MAX(heap.longest_usec, usec);
+        show(RETAINED_WORD_HEAP_FREE, free_bytes());
+        show(RETAINED_WORD_GC_LAST, usec);
+        show(RETAINED_WORD_GC_LONGEST, heap.longest_usec);
+        show(RETAINED_WORD_GC_COUNT, ++heap.n_collections);
+}
 
 static Area *area_new(Area **list, size_t size, int protection) {
         Area *a = malloc(sizeof *a);
@@ -60,7 +96,7 @@ static size_t area_free(Area **list, void *start) {
         return 0;
 }
 
-int heap_init(size_t size, size_t max) {
+int heap_init(size_t size, size_t max, void *retained) {
         Area *a;
 
         size = MAX(size, (size_t) HEAP_MIN);
@@ -70,6 +106,11 @@ int heap_init(size_t size, size_t max) {
                 return -ENOMEM;
         heap.used = size;
         gc_init(a->start, (char *) a->start + a->size);
+        heap.retained = retained;
+        for (RetainedWord w = RETAINED_WORD_HEAP_SIZE; w <= RETAINED_WORD_GC_LONGEST; w++)
+                show(w, 0);
+        show(RETAINED_WORD_HEAP_SIZE, heap.used);
+        show(RETAINED_WORD_HEAP_FREE, free_bytes());
         return 0;
 }
 
@@ -88,20 +129,25 @@ void *heap_area_new(size_t size) {
         if (!a)
                 return NULL;
         heap.used += size;
+        show(RETAINED_WORD_HEAP_SIZE, heap.used);
         return a->start;
 }
 
 void heap_area_free(void *start) {
         heap.used -= area_free(&heap.areas, start);
+        show(RETAINED_WORD_HEAP_SIZE, heap.used);
 }
 
 void gc_collect(void) {
+        int64_t began_nsec = clock_monotonic_nsec();
+
         gc_collect_start();
         gc_helper_collect_regs_and_stack();
         threads_collect();
         for (const Area *a = heap.exec_areas; a; a = a->next)
                 gc_collect_root(a->start, a->size / sizeof(void *));
         gc_collect_end();
+        show_collection(began_nsec);
 }
 
 void heap_alloc_exec(size_t min_size, void **ret_ptr, size_t *ret_size) {

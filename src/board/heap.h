@@ -6,5 +6,6 @@
 
 #include "util/macros.h"
 
-/* Makes the first area and starts the garbage collector with it. */
-int heap_init(size_t size, size_t max) _must_check_;
+/* Makes the first area and starts the garbage collector with it. What the heap is like stands in words of the
+ * retained page (RETAINED_WORD_HEAP_SIZE and behind it) from here on, for mpyctl top. */
+int heap_init(size_t size, size_t max, void *retained) _must_check_;

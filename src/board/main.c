@@ -202,7 +202,7 @@ static void vm_start(void) {
         size_t max = (size_t) MIN(board.boot.heap_max, (uint64_t) SIZE_MAX / 2);
 
         mp_cstack_init_with_sp_here(c_stack_size());
-        if (heap_init(size, max) < 0)
+        if (heap_init(size, max, board.retained) < 0)
                 board_exit_fatal("There is no memory for a heap of %zu bytes.", size);
         mp_init();
         mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_lib));

@@ -58,6 +58,10 @@ static void put_board(FILE *f, const json_t *p) {
         fprintf(f, "mpyd_stalled %d\n", property_u64(p, "stalled_boottime") > 0);
         HELP(f, "history_on_disk", "gauge", "0 when the history cannot be stored.");
         fprintf(f, "mpyd_history_on_disk %d\n", streq(property_string(p, "history_state"), "ok"));
+        HELP(f, "heap_bytes", "gauge", "Of the VM, as far as it has grown; 0 when there is none.");
+        fprintf(f, "mpyd_heap_bytes %" PRIu64 "\n", property_u64(p, "heap_size"));
+        HELP(f, "heap_free_bytes", "gauge", "Of that, after the last collection.");
+        fprintf(f, "mpyd_heap_free_bytes %" PRIu64 "\n", property_u64(p, "heap_free"));
         HELP(f, "config_problems", "gauge", "Mistakes in mpyd.conf.");
         fprintf(f, "mpyd_config_problems %zu\n", json_array_size(json_object_get(p, "config_warnings")));
         HELP(f, "uptime_seconds", "gauge", "How long this board has been up; 0 when there is none.");

@@ -8,6 +8,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/doctor.h"
+#include "ctl/headline.h"
 #include "ctl/history-source.h"
 #include "ctl/style.h"
 #include "ctl/text.h"
@@ -16,39 +17,6 @@
 #include "util/parse.h"
 
 #define LABEL_WIDTH 11
-
-/* A state of the board's life in words, with its colour and, where a person should act, what to
- * do. */
-typedef struct StateWords {
-        const char *state;
-        const char *words;
-        Style style;
-        const char *next_step;
-} StateWords;
-
-static const StateWords states[] = {
-        { "off", "switched off", STYLE_DIM, "mpyctl reset switches it on" },
-        { "waiting", "waiting to start", STYLE_YELLOW,
-          "mpyctl log says what went wrong; mpyctl reset tries at once" },
-        { "powering-on", "powering on", STYLE_YELLOW, NULL },
-        { "booting", "booting", STYLE_YELLOW, NULL },
-        { "running", "running", STYLE_GREEN, NULL },
-        { "idle", "idle at the REPL", STYLE_GREEN, NULL },
-        { "stopping", "stopping", STYLE_YELLOW, NULL },
-        { "deep-sleep", "in deep sleep", STYLE_CYAN, "mpyctl reset wakes it" },
-        { "stuck", "stuck", STYLE_RED,
-          "it hangs in the kernel: see dmesg for the driver; a reboot of the host frees it" },
-};
-
-static const StateWords *find_state(const char *name) {
-        static const StateWords unknown = { "", "in a state that this mpyctl does not know",
-                                            STYLE_YELLOW, NULL };
-
-        for (size_t i = 0; i < ELEMENTSOF(states); i++)
-                if (streq(states[i].state, name))
-                        return &states[i];
-        return &unknown;
-}
 
 /* Long lines break between words so that they stay under their first word. */
 static void print_wrapped(const char *text, size_t indent) {
@@ -105,33 +73,6 @@ static void print_last_error(const char *traceback, uint64_t realtime_usec) {
                 (void) snprintf(label, sizeof label, "Last error, %s ago",
                                 format_timespan(span, sizeof span, now - realtime_usec));
         print_block(label, traceback);
-}
-
-/* "3min 12s" since a time on CLOCK_BOOTTIME. */
-static const char *since_boottime(char *buf, size_t size, uint64_t usec) {
-        uint64_t now = now_usec(CLOCK_BOOTTIME);
-
-        return format_timespan(buf, size, usec > 0 && usec < now ? now - usec : 0);
-}
-
-/* What runs, in a line: "running main.py for 3min 12s". */
-static void print_headline(const json_t *p) {
-        const char *state = property_string(p, "state"), *stage = property_string(p, "stage");
-        const StateWords *w = find_state(state);
-        bool named = streq(state, "booting") || streq(state, "running");
-        uint64_t next = property_u64(p, "next_boot_boottime"), now = now_usec(CLOCK_BOOTTIME);
-        char span[TIMESPAN_MAX];
-
-        printf("%s%s mpyd %s%s, the board is %s%s%s%s%s%s", style_on(stdout, w->style),
-               glyph(GLYPH_DOT), property_string(p, "version"), style_off(stdout),
-               style_on(stdout, w->style), w->words, named ? " " : "", named ? stage : "",
-               style_off(stdout), style_on(stdout, STYLE_NONE));
-        if (property_u64(p, "board_pid") > 0 && property_u64(p, "stage_boottime") > 0)
-                printf(" for %s", since_boottime(span, sizeof(span),
-                                                 property_u64(p, "stage_boottime")));
-        if (property_u64(p, "board_pid") == 0 && next > now && next < INT64_MAX)
-                printf(", the next boot in %s", format_timespan(span, sizeof(span), next - now));
-        fputc('\n', stdout);
 }
 
 static void print_safe_mode(const json_t *p) {
@@ -210,7 +151,7 @@ static void print_counters(const json_t *p) {
 }
 
 static void print_problem(const json_t *p) {
-        const StateWords *w = find_state(property_string(p, "state"));
+        const StateWords *w = state_words(property_string(p, "state"));
         const char *problem = property_string(p, "problem");
 
         if (*problem)
@@ -330,7 +271,7 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         const char *traceback = property_string(p, "last_traceback");
         char line[256];
 
-        print_headline(p);
+        headline_print(stdout, p);
         print_problem(p);
         print_safe_mode(p);
         print_restart(p);

@@ -6,6 +6,7 @@
 
 #include "daemon/supervisor-private.h"
 #include "mpyd/control.h"
+#include "mpyd/retained.h"
 #include "util/parse.h"
 #include "util/text.h"
 
@@ -119,6 +120,28 @@ static int show_Watchdog2FedBefore(Supervisor *s, sd_bus_message *m) {
 }
 static int show_StalledBoottime(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->stalled_boottime_usec);
+}
+static int show_HeapMax(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->config.board.heap_max);
+}
+/* The board's words are passed on as they are. */
+static int append_word(Supervisor *s, sd_bus_message *m, RetainedWord w) {
+        return append_u64(m, s->board ? retained_word_get(retained_word(s->retained, w)) : 0);
+}
+static int show_HeapSize(Supervisor *s, sd_bus_message *m) {
+        return append_word(s, m, RETAINED_WORD_HEAP_SIZE);
+}
+static int show_HeapFree(Supervisor *s, sd_bus_message *m) {
+        return append_word(s, m, RETAINED_WORD_HEAP_FREE);
+}
+static int show_GcCount(Supervisor *s, sd_bus_message *m) {
+        return append_word(s, m, RETAINED_WORD_GC_COUNT);
+}
+static int show_GcLastUsec(Supervisor *s, sd_bus_message *m) {
+        return append_word(s, m, RETAINED_WORD_GC_LAST);
+}
+static int show_GcLongestUsec(Supervisor *s, sd_bus_message *m) {
+        return append_word(s, m, RETAINED_WORD_GC_LONGEST);
 }
 static int show_SafeMode(Supervisor *s, sd_bus_message *m) {
         SafeModeReason r = s->safe_mode.state.reason;
