@@ -403,3 +403,15 @@ int code_run(const Ctl *c, const CodeRun *run) {
         s.repl = repl;
         return run_in_repl(&s);
 }
+
+void code_put_literal(FILE *f, const char *s) {
+        fputc('"', f);
+        for (; *s; s++)
+                if (*s == '"' || *s == '\\')
+                        fprintf(f, "\\%c", *s);
+                else if ((unsigned char) *s < ' ' || *s == 0x7f)
+                        fprintf(f, "\\x%02x", (unsigned) (unsigned char) *s);
+                else
+                        fputc(*s, f);
+        fputc('"', f);
+}

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "ctl/ctl.h"
 
@@ -54,6 +55,9 @@ typedef struct CodeRun {
 
 /* Fills from the options. Has complained when it returns an exit code > 0. */
 int code_run_parse(CodeRun *run, const Invocation *in);
+
+/* s as a Python string literal, which it cannot leave. */
+void code_put_literal(FILE *f, const char *s);
 
 /* → exit code */
 int code_run(const Ctl *c, const CodeRun *run);

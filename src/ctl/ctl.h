@@ -60,7 +60,7 @@ typedef struct Verb {
 extern const Verb verb_status, verb_top, verb_repl, verb_reset, verb_interrupt, verb_eval, verb_exec,
         verb_history, verb_log, verb_run, verb_ls, verb_tree, verb_cat, verb_edit, verb_df, verb_cp, verb_mkdir,
         verb_touch, verb_mv, verb_rm, verb_reload, verb_restart, verb_notify, verb_snooze,
-        verb_safe_mode, verb_doctor, verb_factory_reset, verb_metrics, verb_pin;
+        verb_safe_mode, verb_doctor, verb_factory_reset, verb_metrics, verb_mip, verb_pin;
 
 /* All of mpyctl but main(): parses, goes to the other host or runs the verb. verbs: in the order
  * of the general help, then a NULL. Returns the exit code. */

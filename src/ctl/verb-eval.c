@@ -10,19 +10,6 @@
 /* What a program may print before its value, for --json; more is dropped and said so. */
 #define PRINTED_MAX (1024u * 1024)
 
-/* s as a Python string literal: the expression cannot leave it, and errors name its own lines. */
-static void put_literal(FILE *f, const char *s) {
-        fputc('"', f);
-        for (; *s; s++)
-                if (*s == '"' || *s == '\\')
-                        fprintf(f, "\\%c", *s);
-                else if ((unsigned char) *s < ' ' || *s == 0x7f)
-                        fprintf(f, "\\x%02x", (unsigned) (unsigned char) *s);
-                else
-                        fputc(*s, f);
-        fputc('"', f);
-}
-
 typedef struct Capture {
         char *printed;
         size_t printed_size;
@@ -124,7 +111,7 @@ static int eval_json(const Ctl *c, CodeRun *run, const char *expression) {
                 "exec(\"print('%s'+repr(v))\\ntry:\\n import json\\n v=json.dumps(v)\\n"
                 "except Exception:\\n v=''\\nprint('%s'+v)\",{\"v\":eval(",
                 mark, mark);
-        put_literal(f, expression);
+        code_put_literal(f, expression);
         fputs(")})\n", f);
         if (fclose(f) != 0)
                 return CTL_EXIT_FAILURE;
@@ -159,7 +146,7 @@ static int eval_run(const Ctl *c, const Invocation *in) {
         if (!f)
                 return CTL_EXIT_FAILURE;
         fputs("print(repr(eval(", f);
-        put_literal(f, in->arguments[0]);
+        code_put_literal(f, in->arguments[0]);
         fputs(")))\n", f);
         if (fclose(f) != 0)
                 return CTL_EXIT_FAILURE;

@@ -162,6 +162,24 @@ def test_M40_mip_on_the_board(board, index):
     assert error == "" and out.endswith("installed installed\r\n"), (out, error)
 
 
+def test_mip_by_mpyctl(board, index):
+    """Exit codes and words for a person: a package that is there, one that is not, an index that is not."""
+    done = board.ctl("mip", "--index", index, "install", "greet@latest", f"{index}/direct.py")
+    assert done.stdout.count("Done") == 2 and "Copying: /lib/greet/__init__.py" in done.stdout
+    assert board.ctl("eval", "__import__('greet').hello() + __import__('direct').hello()").stdout == \
+        "'installedinstalled'\n"
+    board.ctl("mip", "--index", index, "--target", ":other", "--no-mpy", "install", "greet")
+    assert "greet/" in board.ctl("ls", ":other").stdout
+
+    done = board.ctl("mip", "--index", index, "install", "greet", "nothing", "greet", check=False)
+    assert done.returncode == 1 and "Package not found" in done.stdout
+    assert done.stderr.startswith("mpyctl: nothing was not installed.\n") and "Traceback" not in done.stderr
+    done = board.ctl("mip", "--index", "http://127.0.0.1:1", "install", "greet", check=False)
+    assert done.returncode == 1 and "ECONNREFUSED" in done.stderr and "mpremote mip install" in done.stderr
+    done = board.ctl("mip", "remove", "greet", check=False)
+    assert done.returncode == 64 and "mpyctl rm -r" in done.stderr
+
+
 def test_requests(board, index):
     repl = board.raw()
     out, error = repl.exec_raw(f"import requests\nr = requests.get('{index}/direct.py')\n"
