@@ -20,13 +20,17 @@ from mpydtest.paths import BUILD, SOURCE, board_program, micropython_dir, mpyd_p
 
 import deaths
 import idle
+import latency
 import resets
+import speed
 import terminal
+import transfer
 import watchdog
 from measure import ClockWatch, cpus_busy, describe_machine, machine_figures
 from table import print_table, rows_of, write_markdown
 
-SECTIONS = ["machine", "exec", "soft", "hard", "death", "interrupt", "throughput", "eval", "memory", "idle", "watchdog"]
+SECTIONS = ["machine", "exec", "soft", "hard", "death", "interrupt", "abort", "throughput", "eval", "memory", "idle",
+            "watchdog", "transfer", "speed"]
 
 
 class Env:
@@ -57,12 +61,15 @@ def sections(env, quick):
         "soft": lambda: resets.soft_figures(env, many),
         "hard": lambda: resets.hard_figures(env, some if quick else 2 * some),
         "death": lambda: deaths.death_figures(env, some),
-        "interrupt": lambda: terminal.interrupt_figures(env, some),
+        "interrupt": lambda: latency.interrupt_figures(env, some),
+        "abort": lambda: latency.abort_figures(env, few),
         "throughput": lambda: terminal.throughput_figures(env, 2 if quick else 5),
         "eval": lambda: terminal.eval_figures(env, many),
         "memory": lambda: idle.memory_figures(env, 2 if quick else 5),
         "idle": lambda: idle.idle_figures(env),
         "watchdog": lambda: watchdog.watchdog_figures(env, few),
+        "transfer": lambda: transfer.transfer_figures(env, 2 if quick else 5),
+        "speed": lambda: speed.speed_figures(env, 2 if quick else 7),
     }
 
 

@@ -31,10 +31,11 @@ def show_seconds(v):
 
 UNITS = {
     "s": show_seconds,
-    "B/s": lambda v: f"{v / 1e6:.1f} MB/s",
+    "B/s": lambda v: f"{v / 1e6:.1f} MB/s" if v >= 1e5 else f"{v / 1e3:.1f} kB/s",
     "1/s": lambda v: f"{v:.0f} /s",
     "B": lambda v: f"{v / 2**20:.2f} MiB",
     "wake-ups/min": lambda v: f"{v:.0f} /min",
+    "ratio": lambda v: f"{v:.2f}",
     "cpu/min": lambda v: f"{v * 1e3:.2f} ms/min",
 }
 

@@ -128,6 +128,8 @@ class Board:
         flash = self.dir / "state/flash"
         flash.mkdir(parents=True)
         flash.chmod(0o777)
+        if os.geteuid() == 0:
+            shutil.chown(flash, board_user())  # as the package makes it: mpyctl cp gives files the same owner
         self.run.chmod(0o755)
         for name, text in files.items():
             (flash / name).write_text(text)

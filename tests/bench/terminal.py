@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The console: Ctrl-C, throughput both ways, a tool's round trip. All spans begin before the
+"""The console: throughput both ways, a tool's round trip. All spans begin before the
 benchmark's write to the terminal and end when the last byte of the answer was read from it, on
 CLOCK_MONOTONIC."""
-import random
 import sys
 import time
 
@@ -11,44 +10,6 @@ from subjects import PROMPT, Board, Terminal
 
 PAYLOAD = 4 << 20
 CHUNK = 1024
-
-
-# ---- Ctrl-C ----
-
-def interrupt_spans(stream, busy, n):
-    """stream is at a prompt. The line says that it runs, so that Ctrl-C meets running code."""
-    values = []
-    line = f'print("run"+"ning"); exec("{busy}")\r'.encode()
-    for _ in range(n):
-        stream.write(line)
-        stream.read_until(b"running")
-        time.sleep(random.uniform(0.002, 0.008))
-        start = stream.write(b"\x03")
-        stream.read_until(b"KeyboardInterrupt")
-        values.append((stream.arrived - start) / 1e9)
-        stream.read_until(PROMPT)
-    return values
-
-
-def interrupt_figures(env, n):
-    programs = [("micropython", [env.micropython]), ("python3 -i", [env.python, "-S", "-q", "-i"])]
-    figures = []
-    with Board(env) as board:
-        board.prompt()
-        for what, busy in (("in a loop", "while 1: pass"), ("in time.sleep()", "time.sleep(99)")):
-            others = []
-            for name, argv in programs:
-                with Terminal(argv) as t:
-                    t.stream.read_until(PROMPT)
-                    t.stream.write(b"import time\r")
-                    t.stream.read_until(PROMPT)
-                    others.append(Series(name, "s", interrupt_spans(t.stream, busy, n)))
-            board.stream.write(b"import time\r")
-            board.stream.read_until(PROMPT)
-            figures.append(Figure(f"Ctrl-C → KeyboardInterrupt shown, {what}",
-                                  Series("mpyd", "s", interrupt_spans(board.stream, busy, n)),
-                                  others))
-    return figures
 
 
 # ---- throughput ----
