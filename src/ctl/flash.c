@@ -369,3 +369,15 @@ int flash_list(const Flash *f, const char *path, FlashEntry entry, void *userdat
         free_names(names, n);
         return r;
 }
+
+char *path_last(const char *path) {
+        size_t end = strlen(path), start;
+
+        while (end > 0 && path[end - 1] == '/')
+                end--;
+        for (start = end; start > 0 && path[start - 1] != '/';)
+                start--;
+        if (end == start || (end - start <= 2 && strncmp(path + start, "..", end - start) == 0))
+                return NULL;
+        return strndup(path + start, end - start);
+}

@@ -54,3 +54,6 @@ void flash_new_done(FlashNew *n);               /* gives it up where it was not 
 
 /* name after path, with one slash between; NULL when out of memory. */
 char *path_below(const char *path, const char *name);
+
+/* The last component, or NULL where there is none that names something ("/", "."). The caller's. */
+char *path_last(const char *path);

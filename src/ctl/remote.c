@@ -65,19 +65,13 @@ int remote_command(const Ctl *c, const Verb *verb, const Invocation *in, const c
         return 0;
 }
 
-int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char *run_dir,
-               const char *state_dir) {
-        _cleanup_free_ char *command = NULL;
+int remote_shell(const Ctl *c, const char *command) {
         char *argv[8];
         size_t n = 0;
 
         if (!*c->host || *c->host == '-') {
                 complain("\"%s\" is not a host to connect to.", c->host);
                 return CTL_EXIT_USAGE;
-        }
-        if (remote_command(c, verb, in, run_dir, state_dir, &command) < 0) {
-                complain("Out of memory.");
-                return CTL_EXIT_FAILURE;
         }
         argv[n++] = (char *) "ssh";
         /* A terminal there when there is one here: width, colour, Ctrl-C. Through a pipe bytes must
@@ -88,10 +82,21 @@ int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char 
         }
         argv[n++] = (char *) "--";
         argv[n++] = (char *) c->host;
-        argv[n++] = command;
+        argv[n++] = (char *) command;
         argv[n] = NULL;
         (void) execvp("ssh", argv);
         complain("Failed to run ssh: %m.");
         advise("install it: apt install openssh-client");
         return CTL_EXIT_FAILURE;
+}
+
+int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char *run_dir,
+               const char *state_dir) {
+        _cleanup_free_ char *command = NULL;
+
+        if (remote_command(c, verb, in, run_dir, state_dir, &command) < 0) {
+                complain("Out of memory.");
+                return CTL_EXIT_FAILURE;
+        }
+        return remote_shell(c, command);
 }

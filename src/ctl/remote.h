@@ -12,3 +12,6 @@ int remote_command(const Ctl *c, const Verb *verb, const Invocation *in, const c
  * command line or NULL (this machine's environment says nothing about the other). */
 int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char *run_dir,
                const char *state_dir);
+
+/* Becomes ssh with a command line for the shell there, whose quoting is the caller's. */
+int remote_shell(const Ctl *c, const char *command);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "ctl/cli.h"
+#include "ctl/copy-tree-far.h"
 #include "ctl/copy.h"
 #include "ctl/flash.h"
 #include "ctl/remote.h"
@@ -74,19 +75,6 @@ static int place_mkdir(const Copying *c, const Place *p) {
                          : mkdir(p->path, 0777) < 0 ? -errno : 0;
 
         return (r == -EEXIST || r == -EBUSY) && is_directory(c, p) ? 0 : r;
-}
-
-/* The last component, or NULL where there is none that names something. The caller's. */
-static char *base_name(const char *path) {
-        size_t end = strlen(path), start;
-
-        while (end > 0 && path[end - 1] == '/')
-                end--;
-        for (start = end; start > 0 && path[start - 1] != '/';)
-                start--;
-        if (end == start || (end - start <= 2 && strncmp(path + start, "..", end - start) == 0))
-                return NULL;
-        return strndup(path + start, end - start);
 }
 
 /* ---- one file: has complained when it returns an exit code > 0 ---- */
@@ -266,7 +254,7 @@ static int copy_argument(const Copying *c, const Place *from, const Place *to) {
         Place target = *to;
 
         if (!is_stream(to) && is_directory(c, to)) {
-                name = is_stream(from) ? (c->name ? strdup(c->name) : NULL) : base_name(from->path);
+                name = is_stream(from) ? (c->name ? strdup(c->name) : NULL) : path_last(from->path);
                 if (!name && is_stream(from)) {
                         complain("%s%s is a directory; standard input has no name in it.",
                                  to->board ? ":" : "", to->path);
@@ -359,8 +347,8 @@ static int run_there(const Ctl *c, const char *name, const char *from, const cha
         return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_EXIT_LOST;
 }
 
-static int send_there(const Ctl *c, const char *path, const char *to) {
-        _cleanup_free_ char *name = base_name(path);
+static int send_there(const Ctl *c, const char *path, const char *to, bool recursive) {
+        _cleanup_free_ char *name = path_last(path);
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
 
@@ -369,17 +357,16 @@ static int send_there(const Ctl *c, const char *path, const char *to) {
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return explain("read", &(Place) { .path = path }, -errno);
-        if (S_ISDIR(st.st_mode)) {
-                complain("%s is a directory: over -H, files are copied one at a time.", path);
-                advise("log in there and copy it with -r, or send an archive");
-                return CTL_EXIT_USAGE;
-        }
+        if (S_ISDIR(st.st_mode) && !recursive)
+                return explain("copy", &(Place) { .path = path }, -EISDIR);
+        if (S_ISDIR(st.st_mode))
+                return copy_tree_send(c, path, to);
         return run_there(c, name, "-", to, fd, STDERR_FILENO);
 }
 
 /* Into a file beside the target, which takes its place when all of it came. */
 static int fetch_from_there(const Ctl *c, const char *from, const char *to) {
-        _cleanup_free_ char *name = base_name(flash_path(from)), *inside = NULL, *temporary = NULL;
+        _cleanup_free_ char *name = path_last(flash_path(from)), *inside = NULL, *temporary = NULL;
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
         int r;
@@ -407,7 +394,7 @@ static int fetch_from_there(const Ctl *c, const char *from, const char *to) {
 
 static int cp_run_far(const Ctl *c, const Invocation *in) {
         const char *to = in->arguments[in->n_arguments - 1];
-        bool all_there = flash_is_remote(to);
+        bool all_there = flash_is_remote(to), recursive = invocation_has(in, 'r');
         Place target = place_from(to);
         int r;
 
@@ -417,8 +404,9 @@ static int cp_run_far(const Ctl *c, const Invocation *in) {
         if (r == 0 && all_there)
                 return remote_run(c, &verb_cp, in, c->run_dir, c->state_dir);
         for (size_t i = 0; r == 0 && i + 1 < in->n_arguments; i++)
-                r = flash_is_remote(to) ? send_there(c, in->arguments[i], to)
-                                        : fetch_from_there(c, in->arguments[i], to);
+                r = flash_is_remote(to)           ? send_there(c, in->arguments[i], to, recursive)
+                    : recursive && !streq(to, "-") ? copy_tree_fetch(c, in->arguments[i], to)
+                                                   : fetch_from_there(c, in->arguments[i], to);
         return r;
 }
 
@@ -437,7 +425,7 @@ const Verb verb_cp = {
                 "belongs to the board. Works when the program hangs, and on the state directory when\n"
                 "mpyd is not running. With -H the files without a colon are here.\n\n"
                 "Options:\n"
-                "  -r, --recursive    directories too (not over -H)\n"
+                "  -r, --recursive    directories too\n"
                 "  --name NAME        of standard input, when TO is a directory\n\n"
                 "Examples:\n"
                 "  mpyctl cp main.py :\n"

@@ -370,7 +370,8 @@ def far(boards, tmp_path):
     ssh.write_text('#!/bin/sh\nfor a; do last=$a; done\n'
                    f'PATH={mpyctl_program().parent}:$PATH exec sh -c "$last"\n')
     ssh.chmod(0o755)
-    env = {**os.environ, "PATH": f"{ssh.parent}:{os.environ['PATH']}"}
+    (tmp_path / "tmp").mkdir()
+    env = {**os.environ, "PATH": f"{ssh.parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path / "tmp")}
 
     def run(*args, code=OK, data=b""):
         done = subprocess.run([mpyctl_program(), "-H", "pi@greenhouse", "--run-dir", str(b.run_dir),
@@ -405,7 +406,48 @@ def test_files_over_ssh(far, tmp_path):
     assert not (tmp_path / "gone").exists() and not (tmp_path / "gone.part").exists()
     far("cp", "nothing", ":", code=NOT_FOUND)
     (tmp_path / "dir").mkdir()
-    assert "one at a time" in far("cp", "-r", "dir", ":", code=USAGE)
+    assert "for directories: -r" in far("cp", "dir", ":", code=FAILURE)
+
+
+def files_below(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def test_trees_over_ssh(far, tmp_path):
+    """What cp -r does here it does over -H: names, links, what is there already; and nothing is left at the other
+    end."""
+    tree = tmp_path / "the lib"
+    (tree / "deep/er").mkdir(parents=True)
+    (tree / "empty").mkdir()
+    (tree / "deep/er/$x 'y'.py").write_bytes(os.urandom(50000))
+    (tree / "-n").write_text("a name that looks like an option")
+    (tree / "linked").symlink_to("-n")
+    expected = files_below(tree)
+    assert expected["linked"] == expected["-n"]
+    flash = far.board.flash
+
+    far("cp", "-r", "the lib", ":")
+    assert files_below(flash / "the lib") == expected
+    (flash / "the lib/-n").write_text("old")
+    (flash / "the lib/kept").write_text("kept")
+    far("cp", "-r", "the lib", ":")  # into what is there
+    assert files_below(flash / "the lib") == {**expected, "kept": b"kept"}
+    far("cp", "-r", "the lib", ":other")
+    assert files_below(flash / "other") == expected
+    (flash / "all").mkdir()
+    far("cp", "-r", "the lib/.", ":all")
+    assert files_below(flash / "all") == expected
+    assert (flash / "other/-n").stat().st_uid == flash.stat().st_uid
+
+    far("cp", "-r", ":other", "back")  # a new name
+    assert files_below(tmp_path / "back") == expected
+    far("cp", "-r", ":other", "back")  # into it
+    assert files_below(tmp_path / "back/other") == expected
+    far("cp", "-r", ":a.txt", "one.txt")
+    assert (tmp_path / "one.txt").read_text() == "on the board\n"
+    far("cp", "-r", ":nothing", "gone", code=NOT_FOUND)
+    assert not list(tmp_path.glob("gone*"))
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_run_over_ssh(far, tmp_path):

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Two processes and a pipe: tar here, ssh with a shell's few words to the other end. */
+#include "ctl/copy-tree-far.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "ctl/cli.h"
+#include "ctl/flash.h"
+#include "ctl/remote.h"
+#include "ctl/style.h"
+#include "ctl/text.h"
+
+/* All of it happens in a directory that is gone afterwards, also when a step fails or the connection ends. */
+#define SCRIPT_BEGIN "d=$(mktemp -d) && trap 'cd /; rm -rf \"$d\"' 0 && trap 'exit 1' 1 2 13 15 && cd \"$d\" && "
+
+/* "mpyctl cp -r FROM TO" for the shell there. The caller's. */
+static char *cp_there(const Ctl *c, const char *from, const char *to) {
+        char *arguments[] = { (char *) from, (char *) to, NULL };
+        Invocation in = { .options = { { .key = 'r' } }, .n_options = 1, .arguments = arguments, .n_arguments = 2 };
+        char *command;
+
+        return remote_command(c, &verb_cp, &in, c->run_dir, c->state_dir, &command) < 0 ? NULL : command;
+}
+
+/* A child with in_fd and out_fd as its standard input and output: tar when it has arguments, else ssh. */
+static pid_t start(const Ctl *c, const char *script, const char *const tar[], int in_fd, int out_fd, int unused_fd) {
+        pid_t pid = fork();
+
+        if (pid != 0)
+                return pid;
+        if ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) || (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0))
+                _exit(CTL_EXIT_FAILURE);
+        safe_close(unused_fd);
+        if (!tar)
+                _exit(remote_shell(c, script));
+        (void) execvp("tar", (char *const *) tar);
+        complain("Failed to run tar: %m.");
+        _exit(CTL_EXIT_FAILURE);
+}
+
+static int exit_code(pid_t pid) {
+        int status;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return CTL_EXIT_FAILURE;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_EXIT_LOST;
+}
+
+/* tar's archive goes to ssh (sends), or ssh's to tar. The other end's reason counts first. */
+static int run_both(const Ctl *c, const char *script, const char *const tar[], bool sends) {
+        pid_t ssh, archiver;
+        int p[2], code, ours;
+
+        if (pipe2(p, O_CLOEXEC) < 0) {
+                complain("Failed to make a pipe: %m.");
+                return CTL_EXIT_FAILURE;
+        }
+        ssh = start(c, script, NULL, sends ? p[0] : -EBADF, sends ? STDERR_FILENO : p[1], sends ? p[1] : p[0]);
+        archiver = ssh < 0 ? -1 : start(c, NULL, tar, sends ? -EBADF : p[0], sends ? p[1] : -EBADF, sends ? p[0] : p[1]);
+        safe_close(p[0]);
+        safe_close(p[1]);
+        if (ssh < 0 || archiver < 0)
+                complain("Failed to start ssh and tar: %m.");
+        code = ssh < 0 ? CTL_EXIT_FAILURE : exit_code(ssh);
+        ours = archiver < 0 ? CTL_EXIT_FAILURE : exit_code(archiver);
+        return code != 0 ? code : ours != 0 ? CTL_EXIT_FAILURE : 0;
+}
+
+int copy_tree_send(const Ctl *c, const char *path, const char *to) {
+        const char *const tar[] = { "tar", "--create", "--dereference", "--file=-", "--directory", path, ".", NULL };
+        _cleanup_free_ char *name = path_last(path), *place = NULL, *source = NULL, *quoted = NULL, *cp = NULL,
+                            *script = NULL;
+
+        /* "." and the like have no name: what is in it is copied, as without -H. */
+        if (asprintf(&place, "./%s", name ?: "all") < 0 || asprintf(&source, "%s%s", place, name ? "" : "/.") < 0 ||
+            !(quoted = text_shell_quote(place)) || !(cp = cp_there(c, source, to)) ||
+            asprintf(&script, SCRIPT_BEGIN "mkdir %s && tar --extract --no-same-owner --file=- --directory %s && %s",
+                     quoted, quoted, cp) < 0) {
+                complain("Out of memory.");
+                return CTL_EXIT_FAILURE;
+        }
+        return run_both(c, script, tar, true);
+}
+
+int copy_tree_fetch(const Ctl *c, const char *from, const char *to) {
+        struct stat st;
+        bool into = stat(to, &st) >= 0 && S_ISDIR(st.st_mode);
+        _cleanup_free_ char *cp = NULL, *script = NULL, *temporary = NULL, *arrived = NULL;
+        const char *tar[] = { "tar", "--extract", "--no-same-owner", "--file=-", "--directory", NULL, NULL };
+        int r;
+
+        /* A name that is not there yet takes its place when all of it has come. */
+        if (asprintf(&temporary, "%s.part", to) < 0 || asprintf(&arrived, "%s/all", temporary) < 0 ||
+            !(cp = cp_there(c, from, into ? "." : "./all")) ||
+            asprintf(&script, SCRIPT_BEGIN "%s && tar --create --file=- .", cp) < 0) {
+                complain("Out of memory.");
+                return CTL_EXIT_FAILURE;
+        }
+        tar[5] = into ? to : temporary;
+        if (!into && mkdir(temporary, 0777) < 0) {
+                complain("Failed to make %s: %m.", temporary);
+                return CTL_EXIT_FAILURE;
+        }
+        r = run_both(c, script, tar, false);
+        if (into)
+                return r;
+        if (r == 0 && rename(arrived, to) < 0) {
+                complain("Failed to write %s: %m.", to);
+                r = CTL_EXIT_FAILURE;
+        }
+        if (rmdir(temporary) < 0)
+                advise("what came of it is in %s", temporary);
+        return r;
+}
