@@ -14,6 +14,7 @@
 
 #define CHUNK (256u * 1024)
 #define BAR_WIDTH 24u
+#define NAME_WIDTH_MAX 40u
 #define SHOW_USEC (200 * USEC_PER_MSEC) /* between two looks of the bar, and before the first */
 
 char *copy_format_size(char *buf, size_t size, uint64_t bytes) {
@@ -34,7 +35,8 @@ char *copy_format_size(char *buf, size_t size, uint64_t bytes) {
 char *copy_format_bar(char *buf, size_t size, const CopyProgress *p, unsigned columns) {
         char bar[BAR_WIDTH + 1], done[32];
         unsigned filled = BAR_WIDTH, percent = 100;
-        int name_width;
+        size_t width;
+        int name_size;
 
         (void) copy_format_size(done, sizeof done, p->done);
         if (p->size > 0 && p->done < p->size) {
@@ -44,19 +46,19 @@ char *copy_format_bar(char *buf, size_t size, const CopyProgress *p, unsigned co
         for (unsigned i = 0; i < BAR_WIDTH; i++)
                 bar[i] = i < filled ? '#' : '.';
         bar[BAR_WIDTH] = '\0';
-        name_width = (int) MAX(columns, 48u) - 46;
+        name_size = (int) text_fit(p->name, columns == 0 ? NAME_WIDTH_MAX : MIN(MAX(columns, 48u) - 46, NAME_WIDTH_MAX),
+                                   &width);
         if (p->size > 0)
-                (void) snprintf(buf, size, "%.*s  [%s] %3u %%  %s", MIN(name_width, 40), p->name, bar,
-                                percent, done);
+                (void) snprintf(buf, size, "%.*s  [%s] %3u %%  %s", name_size, p->name, bar, percent, done);
         else
-                (void) snprintf(buf, size, "%.*s  %s", MIN(name_width, 40), p->name, done);
+                (void) snprintf(buf, size, "%.*s  %s", name_size, p->name, done);
         return buf;
 }
 
 static void show(CopyProgress *p, uint64_t now) {
         _cleanup_free_ char *name = text_printable(p->name, false);
         CopyProgress printable = *p;
-        char line[160];
+        char line[320]; /* a name of 40 columns may have four bytes in each */
 
         printable.name = name ? name : "?";
         fprintf(stderr, "\r%s\033[K", copy_format_bar(line, sizeof line, &printable,

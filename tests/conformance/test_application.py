@@ -159,7 +159,7 @@ async def main():
     machine.soft_reset()
 """,
 }
-PORT = 48931
+PORT = 28931  # no port that the kernel gives away by itself
 HARD_RESET, SOFT_RESET = 2, 5
 
 

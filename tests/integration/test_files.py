@@ -3,7 +3,9 @@
 is on the flash, and over -H."""
 import json
 import os
+import pty
 import re
+import select
 import signal
 import stat
 import subprocess
@@ -356,6 +358,42 @@ def test_run_streams_its_output(boards, tmp_path):
     p.send_signal(signal.SIGINT)
     assert p.wait(timeout(20)) == 130
     p.stdout.close()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_of_a_long_copy(boards, tmp_path, terminal):
+    """A bar for who waits at a terminal, gone when it is done; nothing into a pipe."""
+    b = boards({"big.bin": os.urandom(4 << 20)})
+    fifo = tmp_path / "slow"
+    os.mkfifo(fifo)
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    p = subprocess.Popen([mpyctl_program(), "--run-dir", str(b.run_dir), "cp", ":big.bin", str(fifo)],
+                         stdin=subprocess.DEVNULL, stderr=theirs,
+                         env={k: v for k, v in os.environ.items() if k != "COLUMNS"})
+    os.close(theirs)
+    shown, size = b"", 0
+    with open(fifo, "rb", buffering=0) as f:
+        end = time.monotonic() + timeout(20)
+        while data := f.read(65536):  # as slow as it takes to see something of it
+            size += len(data)
+            if terminal and b"%" not in shown and time.monotonic() < end:
+                if select.select([ours], [], [], 0.1)[0]:
+                    shown += os.read(ours, 65536)
+    assert p.wait(timeout(20)) == OK and size == 4 << 20
+    while select.select([ours], [], [], 0)[0]:
+        try:
+            if not (data := os.read(ours, 65536)):
+                break
+        except OSError:  # a terminal without its other end
+            break
+        shown += data
+    os.close(ours)
+    if terminal:
+        bar = re.search(rb"\r/?big.bin  \[(#*)(\.+)\] +(\d+) %  [\d.]+ [KM]iB\x1b\[K", shown)
+        assert bar and len(bar[1]) + len(bar[2]) == 24 and int(bar[3]) < 100, shown
+        assert shown.endswith(b"\r\x1b[K")
+    else:
+        assert shown == b""
 
 
 # ---- over -H ----
