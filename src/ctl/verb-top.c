@@ -38,12 +38,10 @@ typedef struct Sample {
         Usage usage;
 } Sample;
 
-static Sample *sample_done(Sample *s) {
+static void sample_done(Sample *s) {
         json_decref(s->properties);
         *s = (Sample) {};
-        return NULL;
 }
-DEFINE_CLEANUP(Sample *, sample_done)
 
 /* proc_pid_stat(5): behind the name, which may hold anything, field 3 comes first. */
 static Usage read_usage(uint64_t pid) {
@@ -286,12 +284,12 @@ static int top(const Ctl *c, uint64_t count, uint64_t interval_usec, bool termin
                                 fputc('\n', stdout);
                         show(bus, &now, &before, terminal, &n_lines);
                 }
-                (void) sample_done(&before);
+                sample_done(&before);
                 before = now;
                 if (fflush(stdout) != 0)
                         r = CTL_EXIT_FAILURE;
         }
-        (void) sample_done(&before);
+        sample_done(&before);
         return r;
 }
 
