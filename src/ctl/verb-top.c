@@ -217,6 +217,14 @@ static void print_json(const Sample *s, const Sample *before) {
         json_decref(o);
 }
 
+static unsigned count_lines(const char *text) {
+        unsigned n = 0;
+
+        for (; *text; text++)
+                n += *text == '\n';
+        return n;
+}
+
 static void show(sd_bus *bus, const Sample *s, const Sample *before, bool terminal, unsigned *n_lines) {
         _cleanup_free_ char *screen = NULL;
         size_t size;
@@ -229,9 +237,12 @@ static void show(sd_bus *bus, const Sample *s, const Sample *before, bool termin
         put_heap(f, s->properties, before->properties, s->monotonic_usec - before->monotonic_usec);
         put_resets(f, s->properties);
         if (terminal) {
-                unsigned rows = terminal_rows();
+                /* One line above the log, and the cursor's below it: what scrolls out cannot be drawn over. */
+                unsigned rows = terminal_rows(), taken = 2;
 
-                put_log(f, bus, rows > 10 ? MIN(rows - 10, LOG_LINES) : 0);
+                if (fflush(f) == 0)
+                        taken += count_lines(screen);
+                put_log(f, bus, rows > taken ? MIN(rows - taken, LOG_LINES) : 0);
         }
         (void) fclose(f);
         *n_lines = draw(screen, *n_lines, terminal);

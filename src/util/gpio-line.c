@@ -88,6 +88,7 @@ static GpioEdge edge_from_event(const struct gpio_v2_line_event *e) {
         return (GpioEdge) {
                 .edge = e->id == GPIO_V2_LINE_EVENT_RISING_EDGE ? GPIO_EDGE_RISING : GPIO_EDGE_FALLING,
                 .monotonic_nsec = e->timestamp_ns,
+                .number = e->line_seqno,
         };
 }
 

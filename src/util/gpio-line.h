@@ -48,6 +48,7 @@ void gpio_settings_from_flags(uint64_t flags, GpioSettings *ret); /* direction, 
 typedef struct GpioEdge {
         unsigned edge;          /* GPIO_EDGE_RISING or GPIO_EDGE_FALLING */
         uint64_t monotonic_nsec;
+        uint32_t number;        /* of this line's edges, one after the other: where one is missing it was lost */
 } GpioEdge;
 
 #define GPIO_EDGES_KEPT 16u /* as the kernel keeps for one line; the oldest go first */

@@ -485,6 +485,8 @@ def test_trees_over_ssh(far, tmp_path):
     assert (tmp_path / "one.txt").read_text() == "on the board\n"
     far("cp", "-r", ":nothing", "gone", code=NOT_FOUND)
     assert not list(tmp_path.glob("gone*"))
+    assert "no/such.part" in far("cp", "-r", ":other", "no/such", code=FAILURE)
+    far("cp", "-r", "the lib", ":a.txt/below", code=NOT_FOUND)
     assert not list((tmp_path / "tmp").iterdir())
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from mpydtest import timeout
 
-ROWS, COLUMNS = 24, 60
+COLUMNS = 60
 
 
 def samples(board, n, interval="100ms"):
@@ -28,9 +28,9 @@ def samples(board, n, interval="100ms"):
 class Screen:
     """mpyctl top on a terminal: what it shows now, line by line."""
 
-    def __init__(self, board, *arguments):
+    def __init__(self, board, *arguments, rows=24):
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, COLUMNS, 0, 0))
         self.before = termios.tcgetattr(slave)
         self.slave = slave
         environ = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
@@ -97,16 +97,18 @@ def test_processor_and_memory(boards):
     assert samples(b, 2, "500ms")[-1]["processor_percent"] < 20
 
 
-def test_screen(boards):
+@pytest.mark.parametrize("rows", [24, 11])
+def test_screen(boards, rows):
+    """All of it fits, so that each is drawn over the one before."""
     b = boards({"main.py": "import machine\nw = machine.WDT(timeout=3600000)\nprint('a line' * 40)\n"})
     b.wait_state("idle")
-    screen = Screen(b, "--interval", "100ms")
+    screen = Screen(b, "--interval", "100ms", rows=rows)
     screen.read(lambda s: len(s.draws()) > 3)
     drawn = screen.draws()[1]
     for expected in ("idle at the REPL", "Board: up ", "Heap: ", "GC: ", "Last reset: ", "Watchdog: 1h", "a linea line"):
         assert expected in drawn
     lines = drawn.replace("\033[K", "").replace("\033[J", "").split("\r\n")
-    assert max(map(len, lines)) <= COLUMNS and len(lines) <= ROWS
+    assert max(map(len, lines)) <= COLUMNS and len(lines) <= rows
     b.hard_reset()
     screen.read(lambda s: "1 hard" in s.draws()[-1] or "2 hard" in s.draws()[-1])
     os.write(screen.master, b"q")

@@ -109,7 +109,7 @@ static void test_busy_without_end(void **state) {
         int r = in_a_process(busy_for_longer_than_allowed);
 
         if (r == EXIT_NOT_ALLOWED)
-                skip();
+                skip(); /* as an ordinary user, or in a container */
         assert_int_equal(r, EXIT_SURVIVED);
 }
 
@@ -117,7 +117,7 @@ static void test_a_loop_that_hangs_is_killed(void **state) {
         int r = in_a_process(hang);
 
         if (r == EXIT_NOT_ALLOWED)
-                skip();
+                skip(); /* the same */
         assert_int_equal(r, -SIGKILL);
 }
 

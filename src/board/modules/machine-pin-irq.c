@@ -76,6 +76,13 @@ static void pin_handle(mp_sched_node_t *node) {
         }
 }
 
+/* Once a life, however many there are. */
+static void tell_lost(Pin *p) {
+        if (!p->overrun_told)
+                link_log(LOG_WARNING, "Edges at %s come faster than its handler is called: some are lost.", p->name);
+        p->overrun_told = true;
+}
+
 /* With the IRQ lock, so no more than can wait: what is left makes the descriptor ready again. */
 void machine_pin_take_edges(Pin *p) {
         GpioEdge e;
@@ -87,11 +94,11 @@ void machine_pin_take_edges(Pin *p) {
                 p->wake_seen |= !p->irq || p->irq->handler == mp_const_none;
                 if (p->n_waiting < EDGES_WAITING_MAX)
                         p->waiting[p->n_waiting++] = (WaitingEdge) { e.edge, (mp_uint_t) (e.monotonic_nsec / 1000) };
-                else if (!p->overrun_told) {
-                        p->overrun_told = true;
-                        link_log(LOG_WARNING, "Edges at %s come faster than its handler is called: some are lost.",
-                                 p->name);
-                }
+                else
+                        tell_lost(p);
+                if (p->edge_number != 0 && (int32_t) (e.number - p->edge_number) > 1)
+                        tell_lost(p); /* the kernel keeps no more than sixteen that nobody reads */
+                p->edge_number = e.number;
         }
         if (r < 0) /* the chip was taken out: it would be ready for ever */
                 (void) epoll_ctl(edges_fd, EPOLL_CTL_DEL, p->line.fd, NULL);
@@ -135,6 +142,7 @@ static void set_trigger(Pin *p, mp_uint_t trigger, uint32_t debounce_usec) {
         watch(p, trigger != 0);
         irq_lock();
         p->n_waiting = 0; /* of the setting before */
+        p->edge_number = 0;
         p->wake_seen = false;
         p->trigger = trigger;
         irq_unlock();

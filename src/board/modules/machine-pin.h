@@ -30,6 +30,7 @@ typedef struct Pin {
         /* under the IRQ lock: edges whose handler is yet to be called */
         WaitingEdge waiting[EDGES_WAITING_MAX];
         unsigned n_waiting;
+        uint32_t edge_number;    /* of the last one that came; 0: none yet with this setting */
         bool overrun_told;
         mp_uint_t irq_flags;     /* of the edge that is being handled, */
         mp_uint_t irq_ticks_us;  /* and when it came */

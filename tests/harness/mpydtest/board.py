@@ -133,6 +133,7 @@ class Board:
                 *self.arguments]
 
     def start(self, wait=True):
+        assert self.process is None or self.process.poll() is not None, "it runs already; nobody would end the first"
         environ = {**os.environ, **self.environ}
         starts = self.log_count("the REPL is at")
         for name in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "LD_PRELOAD"):
