@@ -160,8 +160,10 @@ class Board:
                 self.typed = self.typed[os.write(life.input, self.typed[:65536]):]
             except BlockingIOError:
                 pass
-        readable = select.select([life.link, life.output], [], [], timeout)[0]
-        while life.link in readable:
+        select.select([life.link, life.output], [], [], timeout)
+        # The output first: what the board told before it wrote this is then on the link.
+        self.read_output()
+        while True:
             try:
                 data = life.link.recv(8192)
             except BlockingIOError:
@@ -172,8 +174,6 @@ class Board:
                 self.ended()
                 return
             self.take(data)
-        if life.output in readable:
-            self.read_output()
 
     def read_output(self):
         """True if there was some."""
