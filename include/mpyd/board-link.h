@@ -36,7 +36,7 @@ enum {
 #define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 5u
+#define LINK_VERSION 6u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -175,6 +175,7 @@ typedef struct LinkBoot {
         SafeModeReason safe_mode; /* not NONE: neither boot.py nor main.py runs (S63) */
         uint64_t heap_size;   /* bytes at start */
         uint64_t heap_max;    /* bytes it may grow to; >= heap_size */
+        uint64_t flash_quota; /* bytes that BOARD_FD_FLASH may hold in all; 0: no limit of ours */
         uint8_t unique_id[LINK_UNIQUE_ID_SIZE]; /* machine.unique_id() */
 } LinkBoot;
 

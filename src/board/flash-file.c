@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "board/flash-quota.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
 #include "py/runtime.h"
@@ -79,6 +80,28 @@ static OpenMode mode_parse(const char *s) {
         return m;
 }
 
+static int open_within_quota(const FlashPath *path, int flags) {
+        struct stat st;
+        int r = 0;
+
+        if (flags & O_CREAT && flash_path_stat(path, &st) == -ENOENT)
+                r = flash_quota_grow(-1, 0);
+        return r < 0 ? r : flash_path_open(path, flags, 0666);
+}
+
+/* Room for what is written next. */
+static int file_make_room(const FlashFile *f, size_t size) {
+        struct stat st;
+        off_t at;
+
+        if (!flash_quota_is_set())
+                return 0;
+        if (fstat(f->fd, &st) < 0)
+                return -errno;
+        at = f->append ? st.st_size : lseek(f->fd, 0, SEEK_CUR);
+        return at < 0 ? -errno : flash_quota_grow(st.st_size, (uint64_t) at + size);
+}
+
 mp_obj_t flash_file_open(const FlashPath *path, const char *mode, bool may_write) {
         OpenMode m = mode_parse(mode);
         FlashFile *f;
@@ -94,10 +117,10 @@ mp_obj_t flash_file_open(const FlashPath *path, const char *mode, bool may_write
         f->append = m.flags & O_APPEND;
         f->buffer_start = f->buffer_len = 0;
 
-        fd = flash_path_open(path, m.flags, 0666);
+        fd = open_within_quota(path, m.flags);
         if (fd == -EMFILE || fd == -ENFILE) {
                 gc_collect(); /* files that nobody refers to any more */
-                fd = flash_path_open(path, m.flags, 0666);
+                fd = open_within_quota(path, m.flags);
         }
         if (fd < 0)
                 mp_raise_OSError(-fd);
@@ -187,6 +210,8 @@ static mp_uint_t file_write(mp_obj_t self_in, const void *buf, mp_uint_t size, i
         if (!f->writable)
                 return file_error(MP_EBADF, errcode);
         r = file_drop_buffer(f);
+        if (r >= 0)
+                r = file_make_room(f, size);
         if (r < 0)
                 return file_error(-r, errcode);
         do
@@ -256,6 +281,7 @@ static void file_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind_
 /* truncate([size]), as CPython has it: the position stays. */
 static mp_obj_t file_truncate(size_t n_args, const mp_obj_t *args) {
         FlashFile *f = file_open_self(args[0]);
+        struct stat st;
         off_t size;
         int r;
 
@@ -265,8 +291,15 @@ static mp_obj_t file_truncate(size_t n_args, const mp_obj_t *args) {
         if (r < 0)
                 mp_raise_OSError(-r);
         size = n_args > 1 ? (off_t) mp_obj_get_int(args[1]) : lseek(f->fd, 0, SEEK_CUR);
-        if (size < 0 || ftruncate(f->fd, size) < 0)
-                mp_raise_OSError(size < 0 ? MP_EINVAL : errno);
+        if (size < 0)
+                mp_raise_OSError(MP_EINVAL);
+        if (fstat(f->fd, &st) < 0)
+                mp_raise_OSError(errno);
+        r = flash_quota_grow(st.st_size, (uint64_t) size);
+        if (r < 0)
+                mp_raise_OSError(-r);
+        if (ftruncate(f->fd, size) < 0)
+                mp_raise_OSError(errno);
         dirty_set(f->fd, true);
         return mp_obj_new_int_from_ll(size);
 }

@@ -6,10 +6,12 @@
 #include "board/flash-file.h"
 #include "board/flash-list.h"
 #include "board/flash-path.h"
+#include "board/flash-quota.h"
 #include "extmod/vfs.h"
 #include "mpyd/board-link.h"
 #include "py/mperrno.h"
 #include "py/runtime.h"
+#include "util/tree-size.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -130,6 +132,7 @@ static mp_obj_t vfs_mkdir(mp_obj_t self_in, mp_obj_t path_in) {
 
         vfs_check_writable(v);
         vfs_path(v, path_in, &path);
+        raise_if(flash_quota_grow(-1, 0));
         parent = flash_path_open_parent(&path, &name);
         raise_if(parent == -EBUSY ? -EEXIST : parent);
         r = mkdirat(parent, name, 0777) < 0 ? -errno : 0;
@@ -216,6 +219,19 @@ static mp_obj_t vfs_stat(mp_obj_t self_in, mp_obj_t path_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(vfs_stat_obj, vfs_stat);
 
+/* With a quota the file system is as small as that. */
+static void apply_quota(struct statvfs *sv) {
+        uint64_t blocks, left, available = (uint64_t) sv->f_bavail * sv->f_frsize / TREE_BLOCK_SIZE;
+        int r = flash_quota_figures(&blocks, &left);
+
+        if (r == -ENOENT)
+                return;
+        raise_if(r);
+        sv->f_bsize = sv->f_frsize = TREE_BLOCK_SIZE;
+        sv->f_blocks = (fsblkcnt_t) blocks;
+        sv->f_bfree = sv->f_bavail = (fsblkcnt_t) MIN(left, available);
+}
+
 static mp_obj_t vfs_statvfs(mp_obj_t self_in, mp_obj_t path_in) {
         FlashVfs *v = MP_OBJ_TO_PTR(self_in);
         struct statvfs sv;
@@ -226,6 +242,7 @@ static mp_obj_t vfs_statvfs(mp_obj_t self_in, mp_obj_t path_in) {
         raise_if(flash_path_stat(&path, &st)); /* any name in it will do: it is one file system */
         if (fstatvfs(BOARD_FD_FLASH, &sv) < 0)
                 mp_raise_OSError(errno);
+        apply_quota(&sv);
         mp_obj_t items[10] = {
                 mp_obj_new_int_from_ull(sv.f_bsize),   mp_obj_new_int_from_ull(sv.f_frsize),
                 mp_obj_new_int_from_ull(sv.f_blocks),  mp_obj_new_int_from_ull(sv.f_bfree),

@@ -19,6 +19,7 @@
 #include "board/console.h"
 #include "board/fault.h"
 #include "board/flash-path.h"
+#include "board/flash-quota.h"
 #include "board/heap.h"
 #include "board/input.h"
 #include "board/io-thread.h"
@@ -205,6 +206,7 @@ static void vm_start(void) {
         if (heap_init(size, max, board.retained) < 0)
                 board_exit_fatal("There is no memory for a heap of %zu bytes.", size);
         mp_init();
+        flash_quota_init(board.boot.flash_quota);
         mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_lib));
 }
 

@@ -18,6 +18,7 @@
 #define USER_NAME_MAX 31u /* useradd(8) */
 
 static int parse_key_size(const ConfigKey *k, const char *value, void *target);
+static int parse_key_size_or_off(const ConfigKey *k, const char *value, void *target);
 static int parse_key_time(const ConfigKey *k, const char *value, void *target);
 static int parse_key_time_or_off(const ConfigKey *k, const char *value, void *target);
 static int parse_key_count_or_off(const ConfigKey *k, const char *value, void *target);
@@ -47,6 +48,9 @@ static const ConfigKey keys[] = {
         { "board", "heap-max", "64M",
           "What the heap may grow to.",
           parse_key_size, FIELD(board.heap_max), 32 * KIB, GIB },
+        { "board", "flash-quota", "off",
+          "What a program may fill the flash to, lest it fill the host's disk: a size, or off.",
+          parse_key_size_or_off, FIELD(board.flash_quota), 64 * KIB, 1024 * GIB },
         { "board", "user", "mpyd",
           "Account that the board runs as when mpyd is started by root.",
           parse_key_user, FIELD(board.user), 0, 0 },
@@ -231,6 +235,14 @@ static int parse_key_size(const ConfigKey *k, const char *value, void *target) {
         if (r >= 0)
                 *(uint64_t *) target = v;
         return r;
+}
+
+/* 0 for "off". */
+static int parse_key_size_or_off(const ConfigKey *k, const char *value, void *target) {
+        if (!streq(value, "off"))
+                return parse_key_size(k, value, target);
+        *(uint64_t *) target = 0;
+        return 0;
 }
 
 static int parse_key_time(const ConfigKey *k, const char *value, void *target) {
@@ -468,6 +480,8 @@ static int parse_key_defaults(const ConfigKey *k, const char *value, void *targe
 static const char *form_of(const ConfigKey *k) {
         if (k->parse == parse_key_size)
                 return "not a size; write bytes or a number with K, M or G, such as ";
+        if (k->parse == parse_key_size_or_off)
+                return "neither off nor a size; write bytes or a number with K, M or G, such as 16M";
         if (k->parse == parse_key_time)
                 return "not a time span; write a number with ms, s, min or h, such as ";
         if (k->parse == parse_key_time_or_off)
@@ -510,7 +524,7 @@ static const char *form_of(const ConfigKey *k) {
 static void explain_range(const ConfigKey *k, char *buf, size_t size) {
         char min[TIMESPAN_MAX], max[TIMESPAN_MAX];
 
-        if (k->parse == parse_key_size) {
+        if (k->parse == parse_key_size || k->parse == parse_key_size_or_off) {
                 (void) format_size(min, sizeof min, k->min);
                 (void) format_size(max, sizeof max, k->max);
         } else if (k->parse == parse_key_count || k->parse == parse_key_count_or_off) {
@@ -524,7 +538,8 @@ static void explain_range(const ConfigKey *k, char *buf, size_t size) {
                 (void) snprintf(buf, size,
                                 "out of range; from one in %s to one in %s, or unlimited", max,
                                 min);
-        else if (k->parse == parse_key_time_or_off || k->parse == parse_key_count_or_off)
+        else if (k->parse == parse_key_time_or_off || k->parse == parse_key_count_or_off ||
+                 k->parse == parse_key_size_or_off)
                 (void) snprintf(buf, size, "out of range; write %s to %s, or off", min, max);
         else
                 (void) snprintf(buf, size, "out of range; write %s to %s, such as %s", min, max,

@@ -21,6 +21,7 @@ typedef struct Config {
         struct {
                 uint64_t heap;              /* bytes; 1M; 32K..heap_max */
                 uint64_t heap_max;          /* bytes; 64M */
+                uint64_t flash_quota;       /* bytes, of the flash directory; 0 for off */
                 char *user;                 /* whom the board runs as when mpyd is root; "mpyd" */
                 uint64_t start_timeout_usec; /* to the board's first stage; 10s */
                 uint64_t memory_max;        /* bytes, of its cgroup; 256M */

@@ -9,7 +9,7 @@
  *   UNREAD_INPUT  data
  *   LOG           u8 level, data
  *   BOOT          u32 cause, u32 reason, u32 run_reason, u32 kind, u32 flags, u32 0,
- *                 u64 heap_size, u64 heap_max, 8 bytes unique_id
+ *                 u64 heap_size, u64 heap_max, u64 flash_quota, 8 bytes unique_id
  *   WATCHDOG      u32 id, u32 0, u64 timeout_usec, u64 warn_usec
  *   WATCHDOG_WARNING  u32 id
  *   PIN           u32 ticket, name
@@ -34,7 +34,7 @@
 #define PIN_SIZE 4u /* and name */
 #define PIN_LINE_SIZE 16u /* and text */
 #define ERRNO_MAX 4095u
-#define BOOT_SIZE (40u + LINK_UNIQUE_ID_SIZE)
+#define BOOT_SIZE (48u + LINK_UNIQUE_ID_SIZE)
 
 static_assert(STAGE_END_SIZE + LINK_TEXT_MAX <= LINK_PAYLOAD_MAX, "a traceback fits");
 
@@ -201,7 +201,8 @@ static void encode_boot(const LinkBoot *b, uint8_t *p) {
         put32(p + 20, (uint32_t) b->safe_mode);
         put64(p + 24, b->heap_size);
         put64(p + 32, b->heap_max);
-        memcpy(p + 40, b->unique_id, LINK_UNIQUE_ID_SIZE);
+        put64(p + 40, b->flash_quota);
+        memcpy(p + 48, b->unique_id, LINK_UNIQUE_ID_SIZE);
 }
 
 static void encode_fixed(const LinkMessage *m, uint8_t *p) {
@@ -307,8 +308,9 @@ static bool decode_boot(const uint8_t *p, size_t size, LinkBoot *ret) {
                 .safe_mode = (SafeModeReason) get_enum(p + 20),
                 .heap_size = get64(p + 24),
                 .heap_max = get64(p + 32),
+                .flash_quota = get64(p + 40),
         };
-        memcpy(ret->unique_id, p + 40, LINK_UNIQUE_ID_SIZE);
+        memcpy(ret->unique_id, p + 48, LINK_UNIQUE_ID_SIZE);
         return true;
 }
 

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "ctl/bus.h"
 #include "ctl/cli.h"
 #include "ctl/copy.h"
 #include "ctl/flash.h"
 #include "ctl/style.h"
 #include "ctl/text.h"
+#include "util/tree-size.h"
 
 #define DEPTH_MAX 64u /* of a tree */
 
@@ -194,18 +196,31 @@ static void print_space(uint64_t total, uint64_t used, uint64_t available) {
 
 static int df_run(const Ctl *c, const Invocation *in) {
         _cleanup_(flash_done) Flash f = { .fd = -EBADF };
-        uint64_t total, used, available;
+        _cleanup_(json_decrefp) json_t *state = NULL;
+        uint64_t total, used, available, quota;
         struct statvfs s;
         int r;
 
         r = flash_open(c, &f);
         if (r > 0)
                 return r;
+        r = bus_read_state_if_running(c, NULL, &state);
+        if (r > 0)
+                return r;
+        quota = property_u64(state, "flash_quota");
         if (fstatvfs(f.fd, &s) < 0)
                 return flash_explain("measure", "/", -errno);
         total = (uint64_t) s.f_blocks * s.f_frsize;
         used = (uint64_t) (s.f_blocks - s.f_bfree) * s.f_frsize;
         available = (uint64_t) s.f_bavail * s.f_frsize;
+        if (quota > 0) {
+                r = tree_size(f.fd, &used);
+                if (r < 0)
+                        return flash_explain("measure", "/", r);
+                used *= TREE_BLOCK_SIZE;
+                available = MIN(available, quota > used ? quota - used : 0);
+                total = quota;
+        }
         if (c->json)
                 printf("{\"total\": %" PRIu64 ", \"used\": %" PRIu64 ", \"available\": %" PRIu64 "}\n",
                        total, used, available);
@@ -218,7 +233,8 @@ const Verb verb_df = {
         .name = "df",
         .summary = "show how much room the board's files have",
         .usage = "",
-        .help = "Shows the size and the free space of the file system that the board's files are on.\n\n"
+        .help = "Shows the size and the free space of the file system that the board's files are on, or, with\n"
+                "[board] flash-quota=, what they take of that.\n\n"
                 "Exit codes:\n"
                 "  0  done    4  not permitted\n",
         .letters = "",

@@ -86,6 +86,8 @@ static void tell_pending(const Config *old, const Config *fresh, ReloadNote note
                   "[history] max-size takes effect when mpyd restarts." },
                 { fresh->board.heap != old->board.heap || fresh->board.heap_max != old->board.heap_max,
                   "[board] heap and heap-max take effect at the next reset of the board." },
+                { fresh->board.flash_quota != old->board.flash_quota,
+                  "[board] flash-quota takes effect at the next reset of the board." },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(lines); i++) {

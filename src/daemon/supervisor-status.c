@@ -124,6 +124,9 @@ static int show_StalledBoottime(Supervisor *s, sd_bus_message *m) {
 static int show_HeapMax(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->config.board.heap_max);
 }
+static int show_FlashQuota(Supervisor *s, sd_bus_message *m) {
+        return append_u64(m, s->config.board.flash_quota);
+}
 /* The board's words are passed on as they are. */
 static int append_word(Supervisor *s, sd_bus_message *m, RetainedWord w) {
         return append_u64(m, s->board ? retained_word_get(retained_word(s->retained, w)) : 0);

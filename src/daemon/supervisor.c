@@ -321,6 +321,7 @@ static LinkMessage boot_message(const Supervisor *s) {
                         .safe_mode = next->safe_mode,
                         .heap_size = s->config.board.heap,
                         .heap_max = s->config.board.heap_max,
+                        .flash_quota = s->config.board.flash_quota,
                 },
         };
 

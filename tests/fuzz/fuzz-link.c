@@ -21,7 +21,7 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
                 { .type = LINK_BOOT,
                   .boot = { RESET_CAUSE_HARD, RESET_REASON_SOFTWARE, RUN_REASON_STARTUP,
                             RESET_KIND_HARD, 1, SAFE_MODE_USER, 1 << 20, 64 << 20,
-                            { 1, 2, 3 } } },
+                            2 << 20, { 1, 2, 3 } } },
                 { .type = LINK_INTERRUPT },
                 { .type = LINK_STOP },
                 { .type = LINK_ABORT },

@@ -25,7 +25,7 @@ USER = 65534 if os.geteuid() == 0 else None
 ARGUMENTS = [f"--user={USER}:{USER}"] if USER else []
 SLOW = 5 if "ASAN_OPTIONS" in os.environ else 1
 
-VERSION = 5  # LINK_VERSION
+VERSION = 6  # LINK_VERSION
 HEADER = struct.Struct("<HHHHII")
 HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG, WATCHDOG, AWAKE = range(1, 9)
 BOOT, INTERRUPT, STOP, ABORT, WATCHDOG_WARNING = range(64, 69)
@@ -98,9 +98,9 @@ class Board:
     """Life after life on one flash directory, as the supervisor would have it."""
 
     def __init__(self, flash, flags=0, heap=(1 << 20, 64 << 20), respawn=True, refused=None,
-                 safe_mode=0):
+                 safe_mode=0, quota=0):
         self.flash, self.heap, self.respawn, self.refused = flash, heap, respawn, refused
-        self.safe_mode = safe_mode
+        self.safe_mode, self.quota = safe_mode, quota
         self.retained = os.memfd_create("retained", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         os.ftruncate(self.retained, 65536)
         fcntl.fcntl(self.retained, 1033, 1 | 2 | 4)  # F_ADD_SEALS: SEAL, SHRINK, GROW
@@ -126,8 +126,8 @@ class Board:
         assert (magic, version, zero, size) == (0x4d50, VERSION, 0, len(payload))
         if kind == HELLO:
             cause, reset, flags = self.life.boot
-            self.send(BOOT, struct.pack("<IIIIIIQQ8s", cause, 0, 0, reset, flags, self.safe_mode, *self.heap,
-                                        b"\1\2\3\4\5\6\7\x08"))
+            self.send(BOOT, struct.pack("<IIIIIIQQQ8s", cause, 0, 0, reset, flags, self.safe_mode, *self.heap,
+                                        self.quota, b"\1\2\3\4\5\6\7\x08"))
         elif kind == STAGE:
             stage, _, position = struct.unpack("<IIQ", payload)
             self.messages.append(("stage", STAGES[stage], position))

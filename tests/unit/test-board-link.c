@@ -32,7 +32,7 @@ static const LinkMessage samples[] = {
         { .type = LINK_BOOT,
           .boot = { RESET_CAUSE_WDT, RESET_REASON_WATCHDOG, RUN_REASON_AUTO_RELOAD,
                     RESET_KIND_HARD, LINK_BOOT_FLAGS_ALL, SAFE_MODE_HARD_FAULT, 1 << 20, 64 << 20,
-                    { 1, 2, 3, 4, 5, 6, 7, 0xff } } },
+                    UINT64_MAX, { 1, 2, 3, 4, 5, 6, 7, 0xff } } },
         { .type = LINK_INTERRUPT },
         { .type = LINK_STOP },
         { .type = LINK_ABORT, .seq = UINT32_MAX },
@@ -93,6 +93,7 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
                 assert_int_equal(a->boot.safe_mode, b->boot.safe_mode);
                 assert_true(a->boot.heap_size == b->boot.heap_size);
                 assert_true(a->boot.heap_max == b->boot.heap_max);
+                assert_true(a->boot.flash_quota == b->boot.flash_quota);
                 assert_memory_equal(a->boot.unique_id, b->boot.unique_id, LINK_UNIQUE_ID_SIZE);
                 break;
         case LINK_WATCHDOG:
@@ -169,9 +170,10 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 5, 0, 64, 0, 0, 0, 48, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                0x50, 0x4d, 6, 0, 64, 0, 0, 0, 56, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
                 3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
+                0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                 1, 2, 3, 4, 5, 6, 7, 0xff,
         };
         LinkMessage m = {};
@@ -208,7 +210,7 @@ static void test_wrong_payload_size(void **state) {
                 { LINK_HELLO, 8, 8 },       { LINK_STAGE, 16, 16 },
                 { LINK_STAGE_END, 16, LINK_PAYLOAD_MAX },
                 { LINK_RESET, 24, 24 },     { LINK_UNREAD_INPUT, 0, LINK_PAYLOAD_MAX },
-                { LINK_LOG, 1, LINK_PAYLOAD_MAX }, { LINK_BOOT, 48, 48 },
+                { LINK_LOG, 1, LINK_PAYLOAD_MAX }, { LINK_BOOT, 56, 56 },
                 { LINK_INTERRUPT, 0, 0 },   { LINK_STOP, 0, 0 },  { LINK_ABORT, 0, 0 },
                 { LINK_WATCHDOG, 24, 24 },  { LINK_WATCHDOG_WARNING, 4, 4 },
                 { LINK_AWAKE, 0, 0 },        { LINK_PIN, 4 + 1, 4 + LINK_PIN_NAME_MAX },

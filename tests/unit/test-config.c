@@ -521,7 +521,7 @@ static void test_table(void **state) {
         size_t n;
 
         keys = config_keys(&n);
-        assert_int_equal(n, 52);
+        assert_int_equal(n, 53);
         for (size_t i = 0; i < n; i++) {
                 const ConfigKey *k = &keys[i];
 
