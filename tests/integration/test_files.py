@@ -15,6 +15,7 @@ import time
 import pytest
 
 from mpydtest import mpyctl_program, timeout
+from mpydtest.paths import SOURCE
 
 OK, FAILURE, NOT_RUNNING, PERMISSION, NOT_FOUND, USAGE = 0, 2, 3, 4, 9, 64
 HANG = "while True:\n    try:\n        while True: pass\n    except: pass\n"
@@ -496,3 +497,39 @@ def test_run_over_ssh(far, tmp_path):
     (tmp_path / "job.py").write_text("raise ValueError('no')\n")
     assert "ValueError: no" in far("run", "--resume", "job.py", code=1)
     far("run", "nothing.py", code=NOT_FOUND)
+
+
+def complete(board, *words, wordbreaks=True):
+    """What bash offers for the last word. Readline makes a word of a colon, where nobody forbids it."""
+    script = r"""
+. "$1"; shift
+compopt() { echo "$*"; }
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_WORDBREAKS=$BREAKS
+_mpyctl; [[ ${#COMPREPLY[@]} == 0 ]] || printf '%s\n' "${COMPREPLY[@]}"
+"""
+    words = [*map(str, board.ctl_command()), *words]
+    if wordbreaks and words[-1].startswith(":") and len(words[-1]) > 1:
+        words[-1:] = [":", words[-1][1:]]
+    out = subprocess.run(["bash", "-c", script, "bash", SOURCE / "src/ctl/mpyctl.bash-completion", *words],
+                         env={**os.environ, "BREAKS": " \t\n\"'><=;|&(" + ":" * wordbreaks}, check=True,
+                         capture_output=True, text=True, timeout=timeout(20))
+    assert out.stderr == ""
+    return out.stdout.splitlines()
+
+
+def test_completion_offers_the_boards_names(boards):
+    b = boards({"main.py": "", "lib/umqtt/simple.py": "", "lib/my file.py": "", "lib/mine.py": ""})
+    assert complete(b, "cat", "m") == ["main.py"]
+    assert complete(b, "cat", ":m") == ["main.py"]  # the colon is in the line already
+    assert complete(b, "cat", ":m", wordbreaks=False) == [":main.py"]
+    assert complete(b, "rm", ":") == ["lib/", "main.py"]
+    assert complete(b, "rm", ":", wordbreaks=False) == [":lib/", ":main.py"]
+    assert complete(b, "ls", "l") == ["-o nospace", "lib/"]
+    assert complete(b, "cp", "x.py", ":lib/m") == ["lib/mine.py", r"lib/my\ file.py"]
+    assert complete(b, "edit", r"lib/my\ ") == [r"lib/my\ file.py"]
+    assert complete(b, "cat", ":lib/umqtt/s") == ["lib/umqtt/simple.py"]
+    assert complete(b, "cat", "nothing") == [] == complete(b, "cat", "nowhere/")
+    assert complete(b, "-H", "far.example", "cat", "m") == []
+    assert "--recursive" in complete(b, "rm", "--")
+    b.stop()
+    assert complete(b, "cat", "m") == ["main.py"]  # from the state directory
