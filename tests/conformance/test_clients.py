@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import queue
+import socket
+import struct
 import subprocess
 import sys
 import termios
@@ -15,7 +17,7 @@ import time
 import pytest
 
 from mpydtest.items import item
-from mpydtest.paths import micropython_dir
+from mpydtest.paths import micropython_dir, mpremote_path
 from mpydtest.paths import timeout as scaled
 from mpydtest.repl import Repl
 
@@ -24,7 +26,7 @@ THONNY = "/usr/lib/python3/dist-packages/thonny"
 
 def mpremote_environ(board):
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}  # changes the order
-    return {**environ, "PYTHONPATH": str(micropython_dir() / "tools/mpremote"),
+    return {**environ, "PYTHONPATH": mpremote_path(),
             "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(board.dir), "TERM": "xterm"}
 
 
@@ -186,6 +188,37 @@ def test_requests(board, index):
                                "print(r.status_code, len(r.text))\nr.close()\n"
                                f"print(requests.get('{index}/none').status_code)", timeout=30)
     assert (out, error) == ("200 36\r\n404\r\n", "")
+
+
+@pytest.mark.parametrize("answer", ["right", "after 2036", "unsynchronised", "short"])
+def test_ntptime(board, answer):
+    """A time server of this machine; only the way to it is another one than port 123 of a pool."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(scaled(20))
+        seconds = 1900000000 if answer != "after 2036" else 2200000000
+        reply = bytes([0x24, 0 if answer == "unsynchronised" else 2]) + bytes(38)
+        reply += struct.pack("!II", (seconds + 2208988800) & 0xffffffff, 0)
+
+        def serve():
+            query, client = server.recvfrom(100)
+            assert len(query) == 48 and query[0] & 7 == 3
+            server.sendto(reply[:40] if answer == "short" else reply, client)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        repl = board.raw()
+        out, error = repl.exec_raw(
+            "import ntptime, socket, machine, time\n"
+            f"class Way:\n    getaddrinfo = lambda h, *a: socket.getaddrinfo('127.0.0.1', {server.getsockname()[1]}, *a[1:])\n"
+            "    socket, AF_INET, SOCK_DGRAM = socket.socket, socket.AF_INET, socket.SOCK_DGRAM\n"
+            "ntptime.socket = Way\nntptime.timeout = 10\nntptime.settime()\n"
+            "print(time.time())", timeout=30)
+        thread.join()
+    if answer in ("unsynchronised", "short"):
+        assert "OSError: not an answer of a time server" in error
+        return
+    assert error == "" and 0 <= int(out) - seconds < scaled(20), (out, error)
 
 
 @item("M41", "an image is built, copied and mounted from a file; there is no flash partition to deploy to")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The pinned source's own mpremote against the pty, and what it relies on (SPEC 8, M1-M44; S31)."""
+"""mpremote against the pty, and what it relies on (SPEC 8, M1-M44; S31): the one of the pinned source, and in
+tests/system/ once more the older one of Debian 13."""
 import datetime
 import hashlib
 import os

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from mpydtest.items import item
+from mpydtest.paths import timeout
 
 CAUSE = "import machine; print('cause', machine.reset_cause())"
 PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
@@ -102,7 +103,30 @@ def test_S07_watchdog_resets_hard(boards, how):
     assert b.get("ResetReason") == "WATCHDOG"
 
 
-@item("S14", "the watchdog only: Timer, PWM, UART, I2C, SPI and ADC wait for their modules")
+@item("S14", "timers and the watchdog; PWM, UART, I2C, SPI and ADC wait for their modules")
+def test_S14_timers_are_inactive_after_a_soft_reset(board):
+    """Virtual ones and numbered ones, periodic and one that would have fired after the reset."""
+    def fired():
+        deadline = time.monotonic() + timeout(20)
+        while not (board.flash / "fired").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    repl = board.friendly()
+    repl.line("import machine; note = lambda t: open('/fired', 'a').write('x')")
+    for arguments in ("-1, period=50", "0, period=50", "-1, mode=machine.Timer.ONE_SHOT, period=700"):
+        repl.line(f"machine.Timer({arguments}, callback=note)")
+    fired()
+    repl.soft_reset()
+    (board.flash / "fired").unlink()
+    time.sleep(1)
+    assert repl.line("'fired' in __import__('os').listdir()") == "False\r\n"
+    # They can be used again.
+    repl.line("import machine; t = machine.Timer(0, period=50, callback=lambda t: open('/fired', 'w').close())")
+    fired()
+
+
+@item("S14")
 def test_S14_watchdog_runs_on_over_a_soft_reset(boards):
     b = boards()
     repl = b.friendly()

@@ -77,7 +77,7 @@ class Server:
                 c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     def close(self):
-        self.socket.close()
+        socket.socket.shutdown(self.tls, socket.SHUT_RDWR)  # accept() ends
         self.tls.close()
         self.thread.join(scaled(5))
 
@@ -126,6 +126,14 @@ def test_client_verifies_the_server(b, server, pki):
                     f"s = socket.socket()\ns.connect(('127.0.0.1', {server.port}))\n"
                     "print(ssl.wrap_socket(s).cipher()[1][:4])")
     assert out == "b'HTTP/1.0 200 OK'\nb'HTTP/1.0 200 OK'\nTLSv\n"
+
+
+def test_requests(b, server):
+    """The frozen requests over TLS: as on other boards it encrypts, and verifies nobody."""
+    out = run(b.raw(), "import requests\n"
+                       f"r = requests.get('https://127.0.0.1:{server.port}/it')\n"
+                       "print(r.status_code, r.content[:16], len(r.content))\nr.close()")
+    assert out == "200 b'GET /it HTTP/1.0' 256017\n"
 
 
 def test_stranger_is_refused(b, pki):

@@ -14,7 +14,7 @@ import threading
 import time
 
 from .control import Control
-from .paths import action_program, board_program, micropython_dir, mpyctl_program, mpyd_program
+from .paths import action_program, board_program, mpremote_path, mpyctl_program, mpyd_program
 from .paths import timeout as scaled
 from .repl import Repl
 
@@ -330,12 +330,11 @@ class Board:
         return json.loads(self.ctl("--json", *arguments).stdout)
 
     def mpremote(self, *arguments, check=True, timeout=60, environ=None):
-        """Runs the pinned source's mpremote against the pty."""
-        tool = micropython_dir() / "tools/mpremote"
+        """Runs mpremote against the pty."""
         done = subprocess.run(
             ["/usr/bin/python3", "-m", "mpremote", "connect", str(self.repl_path()), *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(timeout),
-            env={**os.environ, "PYTHONPATH": str(tool), "PYTHONDONTWRITEBYTECODE": "1",
+            env={**os.environ, "PYTHONPATH": mpremote_path(), "PYTHONDONTWRITEBYTECODE": "1",
                  # else its own words and the board's come in an order of their own
                  "PYTHONUNBUFFERED": "1", "HOME": str(self.dir), **(environ or {})})
         assert not check or done.returncode == 0, (arguments, done, self.log[-2000:])

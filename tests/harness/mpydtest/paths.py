@@ -61,6 +61,11 @@ def test_module(name):
     return _built(f"tests/integration/{name}")
 
 
+def mpremote_path():
+    """Where Python finds mpremote: MPYD_MPREMOTE, or else the one of the source that the board was built from."""
+    return os.environ.get("MPYD_MPREMOTE") or str(micropython_dir() / "tools/mpremote")
+
+
 @functools.cache
 def micropython_dir():
     """The unpacked source that the board was built from."""
