@@ -12,7 +12,7 @@ all: build
 help:
 	@echo 'make run      build it, boot a demo board here, attach to its REPL (Ctrl-] leaves)'
 	@echo 'make test     build and run every test that needs no booted machine'
-	@echo 'make system-test  the packages on booted machines, as root  (TIER=container|vm|package|clean|bench, docs/TESTING.md)'
+	@echo 'make system-test  the packages on booted machines, as root  (TIER=container|vm|package|clean|arm|bench, docs/TESTING.md)'
 	@echo 'make bench    measure us and the alternatives side by side'
 	@echo 'make build    build only           (BUILD=DIR, MESON_OPTIONS=…)'
 	@echo 'make deb      Debian packages, into BUILD/deb   (SUITE=bookworm|trixie ARCH=amd64|arm64|armhf)'

@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import packages  # noqa: E402
-from machines import container, guest, host, kernel, roots  # noqa: E402
+from machines import architecture, container, guest, host, kernel, roots  # noqa: E402
 from machines.container import Container  # noqa: E402
 from machines.guest import Guest  # noqa: E402
 from machines.machine import BootFailure  # noqa: E402
@@ -123,25 +123,26 @@ def board(suite, containers):
 @pytest.fixture(scope="session")
 def installed_disk(suite_roots, scratch):
     """(kernel directory, disk) of a Debian 13 guest with the product installed, snapshot "installed" in it."""
-    return install_on_disk(suite_roots("trixie"), "image-amd64", scratch / "installed.qcow2", scratch)
+    return install_on_disk(suite_roots("trixie"), "image-amd64", scratch / "installed.qcow2", scratch,
+                           packages.find("trixie"))
 
 
-def install_on_disk(root, image_name, disk, scratch):
-    linux = kernel.provide_kernel()
+def install_on_disk(root, image_name, disk, scratch, deb, arch=architecture.AMD64):
+    linux = kernel.provide_kernel(arch)
     image = kernel.provide_image(root, linux, image_name)
 
     def attempt():
         guest.overlay(disk, image)
-        machine = Guest(linux / "vmlinux", linux / "initrd", disk, scratch, extra=WATCHDOG)
+        machine = Guest(linux, disk, scratch, extra=WATCHDOG, architecture=arch)
         try:
-            return machine.boot()
+            return machine.boot(600)
         except BaseException:
             machine.close()
             raise
 
     machine = once_more("the virtual machine", attempt)
     try:
-        install(machine, packages.find("trixie"), 300)
+        install(machine, deb, 300)
         machine.run("sync")
         machine.save("installed")
     finally:
@@ -153,13 +154,16 @@ def install_on_disk(root, image_name, disk, scratch):
 def guests(installed_disk, scratch, request):
     """guests() loads a fresh one in a second or two, the product installed and running;
     guests(disk=DISK) switches one on that boots from a disk used before."""
-    linux, installed = installed_disk
+    yield from guests_of(*installed_disk, scratch, request)
+
+
+def guests_of(linux, installed, scratch, request, arch=architecture.AMD64):
     made = []
 
     def make(disk=None, snapshot="installed"):
         def attempt():
             path = disk or guest.copy_disk(installed, scratch / f"guest{len(made)}.qcow2")
-            g = Guest(linux / "vmlinux", linux / "initrd", path, scratch, extra=WATCHDOG)
+            g = Guest(linux, path, scratch, extra=WATCHDOG, architecture=arch)
             made.append(g)
             return g.boot() if disk else g.load(snapshot)
         return once_more("a virtual machine", attempt)
@@ -174,6 +178,22 @@ def guests(installed_disk, scratch, request):
             g.disk.unlink(missing_ok=True)
 
 
+@pytest.fixture(scope="session", params=list(architecture.ARM))
+def arm_disk(scratch, request):
+    """As installed_disk, of another architecture."""
+    arch = architecture.ARM[request.param]
+    deb = packages.find("trixie", arch.name)
+    root = roots.provide("trixie", roots.dependencies(deb), f"root-{arch.name}", arch)
+    return install_on_disk(root, f"image-{arch.name}", scratch / f"{arch.name}.qcow2", scratch, deb, arch), arch
+
+
+@pytest.fixture
+def arm_guests(arm_disk, scratch, request):
+    """As guests(), of another architecture."""
+    (linux, disk), arch = arm_disk
+    yield from guests_of(linux, disk, scratch, request, arch)
+
+
 # ---- benchmarks ----
 
 BESIDE = ["gcc", "libc6-dev", "libgpiod-dev", "python3-libgpiod"]
@@ -182,9 +202,10 @@ BESIDE = ["gcc", "libc6-dev", "libgpiod-dev", "python3-libgpiod"]
 @pytest.fixture
 def bench_machine(scratch):
     """A guest with the product, and what it is measured beside."""
-    root = roots.provide("trixie", [*roots.dependencies(packages.find("trixie")), *BESIDE], "root-bench")
-    linux, disk = install_on_disk(root, "image-bench-amd64", scratch / "bench.qcow2", scratch)
-    machine = Guest(linux / "vmlinux", linux / "initrd", disk, scratch, extra=WATCHDOG)
+    deb = packages.find("trixie")
+    root = roots.provide("trixie", [*roots.dependencies(deb), *BESIDE], "root-bench")
+    linux, disk = install_on_disk(root, "image-bench-amd64", scratch / "bench.qcow2", scratch, deb)
+    machine = Guest(linux, disk, scratch, extra=WATCHDOG)
     try:
         yield machine.load("installed")
     finally:

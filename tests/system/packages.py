@@ -16,21 +16,26 @@ def deb_directory():
     return pathlib.Path(os.environ.get("MPYD_DEB_DIR") or SOURCE / "build/deb")
 
 
-def build(suite):
-    """Builds the package for a suite, unless MPYD_DEB_DIR says that it is there."""
+def _wanted(suite, arch):
+    return [f"SUITE={suite}", *([f"ARCH={arch}"] if arch else [])]
+
+
+def build(suite, arch=None):
+    """Builds the package for a suite, unless MPYD_DEB_DIR says that it is there. arch: another one than the
+    host's."""
     if os.environ.get("MPYD_DEB_DIR"):
         return
-    subprocess.run(["make", "--no-print-directory", "-C", SOURCE, "deb", f"SUITE={suite}"],
+    subprocess.run(["make", "--no-print-directory", "-C", SOURCE, "deb", *_wanted(suite, arch)],
                    check=True, stdin=subprocess.DEVNULL)
 
 
-def find(suite):
+def find(suite, arch=None):
     """The .deb of a suite."""
-    pattern = f"mpyd_*_{architecture()}.deb"
+    pattern = f"mpyd_*_{arch or architecture()}.deb"
     found = sorted((deb_directory() / suite).glob(pattern))
     if len(found) != 1:
         raise HostError(f"{len(found)} files {pattern} are in {deb_directory() / suite}\n"
-                        f"Build one: make deb SUITE={suite}")
+                        f"Build one: make deb {' '.join(_wanted(suite, arch))}")
     return found[0]
 
 

@@ -2,6 +2,7 @@
 """Booted machines to test on: containers with a real PID 1, and virtual machines.
 
 host.py       what the host must have, and directories
+architecture.py  amd64, arm64, armhf: QEMU and kernel for each
 archive.py    Debian's archive, as this machine reaches it
 store.py      what is expensive to make is made once and kept
 roots.py      root file systems

@@ -11,13 +11,11 @@ import socket
 import subprocess
 import time
 
+from .architecture import AMD64
 from .host import run, spawn, timeout
 from .machine import BootFailure, Machine, quote
 
-# What a panic says is kept in memory that a reset does not clear (ramoops).
-RAMOOPS = "memmap=0x100000$0x1f000000 ramoops.mem_address=0x1f000000 ramoops.mem_size=0x100000 "
-APPEND = (RAMOOPS + "panic=-1 mitigations=off nokaslr random.trust_cpu=on net.ifnames=0 quiet "
-          "systemd.show_status=0 console=ttyS0 no_timer_check tsc=reliable")
+APPEND = "panic=-1 random.trust_cpu=on net.ifnames=0 quiet systemd.show_status=0 "
 LOAD_TRIES, LOAD_ASK_SECONDS = 6, 10
 _numbers = itertools.count(1)
 
@@ -60,9 +58,10 @@ class NoAnswer(AssertionError):
 
 
 class Guest(Machine):
-    """kernel, initrd: files. disk: a qcow2 or raw file that is written to. extra: more for QEMU."""
+    """kernel: a directory of kernel.py. disk: a qcow2 or raw file that is written to. extra: more for
+    QEMU."""
 
-    def __init__(self, kernel, initrd, disk, scratch, memory=512, extra=(), label="guest"):
+    def __init__(self, kernel, disk, scratch, memory=512, extra=(), label="guest", architecture=AMD64):
         self.label = label
         self.dir = pathlib.Path(scratch) / f"guest-{next(_numbers)}"
         self.dir.mkdir()
@@ -73,10 +72,10 @@ class Guest(Machine):
         self.numbers = itertools.count(1)
         form = "qcow2" if self.disk.suffix == ".qcow2" else "raw"
         self.command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-machine", "pc",
-            "-cpu", "qemu64", "-smp", "2", "-m", str(memory), "-nodefaults", "-display", "none",
-            "-kernel", str(kernel), "-initrd", str(initrd),
-            "-append", APPEND,
+            *architecture.emulator, "-accel", "tcg,thread=multi,tb-size=256", "-smp", "2",
+            "-m", str(memory), "-nodefaults", "-display", "none",
+            "-kernel", str(kernel / "kernel"), "-initrd", str(kernel / "initrd"),
+            "-append", APPEND + architecture.append,
             "-chardev", f"file,id=serial,path={self.serial},append=on", "-serial",
             "chardev:serial", "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
             "-device", "virtio-serial-pci",

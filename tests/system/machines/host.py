@@ -24,6 +24,7 @@ PACKAGES = {
            "nbdkit", "python3-pytest", "qemu-system-x86", "qemu-utils", "zstd"],
 }
 PACKAGES["bench"] = PACKAGES["vm"]
+PACKAGES["arm"] = [*PACKAGES["vm"], "arch-test", "qemu-system-arm", "qemu-user-static"]
 
 
 class HostError(Exception):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a virtual machine boots: Debian's backported kernel (the one with gpio-sim), unpacked so
-that no emulated processor has to, an initrd of a few modules, and a disk image made from a root
+"""What a virtual machine boots: Debian's kernel, unpacked so that no emulated processor has to, an initrd of a few modules, and a disk image made from a root
 of roots.py. Nothing here boots through a boot loader: it is the machine's userland that is tested.
 """
 import lzma
@@ -11,15 +10,16 @@ import shutil
 import subprocess
 
 from . import archive, store
+from .architecture import AMD64
 from .host import HERE, HostError, in_own_mounts, run
 
-RECIPE = 1
-SUITE = "trixie-backports"
+RECIPE = 2
 IMAGE_MIB = 1024
 
 # In the initrd: to reach the root, and the watchdog, which a board's kernel has built in: there early
 # enough to be asked why the machine booted. In the root: what tests use, loaded by udev or by them.
-INITRD_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_cryptoapi", "i6300esb"]
+INITRD_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_cryptoapi", "crc32c_generic",
+                  "i6300esb"]
 ROOT_MODULES = ["virtio_console", "virtio_net", "virtio_rng", "gpio_sim", "configfs",
                 "softdog", "i2c_stub", "i2c_dev", "autofs4", "overlay", "rtc_cmos", "fuse",
                 "nbd", "loop", "dummy", "veth", "ramoops", "evdev"]
@@ -125,7 +125,7 @@ def unpack_vmlinux(source, target):
     raise HostError(f"{source.name}: no kernel of a known compression in it")
 
 
-def make_initrd(modules, target, wanted, work, busybox="/bin/busybox"):
+def make_initrd(modules, target, wanted, work, busybox):
     tree = work / "initrd.d"
     for name in ("bin", "proc", "sys", "dev", "new"):
         (tree / name).mkdir(parents=True)
@@ -140,10 +140,10 @@ def make_initrd(modules, target, wanted, work, busybox="/bin/busybox"):
     shutil.rmtree(tree)
 
 
-def fetch_kernel(part, suite, arch, meta):
-    """Downloads and unpacks the newest kernel of a suite; (directory, version)."""
-    download = archive.Download(part / "download", suite, arch)
-    image = download.get(meta)[meta]
+def fetch_kernel(part, architecture):
+    """Downloads and unpacks the newest kernel; (directory, where its lib is, version)."""
+    download = archive.Download(part / "download", architecture.suite, architecture.name)
+    image = download.get(architecture.kernel)[architecture.kernel]
     depends = subprocess.run(["dpkg-deb", "-f", image, "Depends"], check=True,
                              stdout=subprocess.PIPE, text=True).stdout
     packages = re.findall(r"linux-image-[0-9][^ ,(]*", depends)[:1]
@@ -174,21 +174,36 @@ def _find_kernel(unpacked, version):
     raise HostError(f"no kernel image in the packages of Linux {version}")
 
 
-def _make_kernel(part):
-    unpacked, base, version = fetch_kernel(part, SUITE, "amd64", "linux-image-amd64")
+def fetch_busybox(part, architecture):
+    """A busybox that the machine runs."""
+    if architecture is AMD64:
+        return pathlib.Path("/bin/busybox")
+    download = archive.Download(part / "download", "trixie", architecture.name)
+    run(["dpkg-deb", "-x", download.get("busybox-static")["busybox-static"], part / "unpacked"])
+    return part / "unpacked/usr/bin/busybox"
+
+
+def _make_kernel(part, architecture):
+    unpacked, base, version = fetch_kernel(part, architecture)
     modules = Modules(base, version)
-    unpack_vmlinux(_find_kernel(unpacked, version), part / "vmlinux")
-    make_initrd(modules, part / "initrd", INITRD_MODULES, part)
+    image = _find_kernel(unpacked, version)
+    if architecture is AMD64:
+        unpack_vmlinux(image, part / "kernel")
+    else:
+        shutil.copy(image, part / "kernel")
+    make_initrd(modules, part / "initrd", INITRD_MODULES, part, fetch_busybox(part, architecture))
     modules.copy(ROOT_MODULES + INITRD_MODULES, part / "root")
     (part / "version").write_text(version + "\n")
     shutil.rmtree(unpacked)
     shutil.rmtree(part / "download")
 
 
-def provide_kernel():
-    """A directory with vmlinux, initrd, and root/lib/modules."""
-    return store.provide("kernel-amd64", (RECIPE, SUITE, INIT, INITRD_MODULES, ROOT_MODULES),
-                         _make_kernel)
+def provide_kernel(architecture=AMD64):
+    """A directory with kernel, initrd, and root/lib/modules."""
+    return store.provide(
+        f"kernel-{architecture.name}",
+        (RECIPE, architecture.suite, architecture.kernel, INIT, INITRD_MODULES, ROOT_MODULES),
+        lambda part: _make_kernel(part, architecture))
 
 
 # The root with modules and agent laid over it, as an ext4 file system; no copy is made of it.

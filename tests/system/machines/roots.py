@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 
 from . import archive, store
+from .architecture import AMD64, runnable
 from .host import run
 
 SUITES = {"bookworm": "12", "trixie": "13"}
@@ -60,7 +61,7 @@ def _customize(root, suite):
     shadow.write_text(shadow.read_text().replace("root:*:", "root::", 1))
 
 
-def make(directory, suite, packages):
+def make(directory, suite, packages, architecture=AMD64):
     """mmdebstrap of a suite into directory/root."""
     options = directory / "apt.conf"
     options.write_text("\n".join(archive.apt_options()) + "\n")
@@ -69,11 +70,12 @@ def make(directory, suite, packages):
     def attempt(source):
         run(["rm", "-rf", root])
         return run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase",
-                    "--format=directory", f"--aptopt={options}", "--dpkgopt=force-unsafe-io",
+                    f"--architectures={architecture.name}", "--format=directory", f"--aptopt={options}", "--dpkgopt=force-unsafe-io",
                     *[f"--dpkgopt=path-exclude={pattern}" for pattern in NO_FILES],
                     f"--include={','.join(packages)}", suite, root, source], 1200)
 
-    archive.from_any(suite, attempt)
+    with runnable(architecture):
+        archive.from_any(suite, attempt)
     options.unlink()
     _customize(root, suite)
 
@@ -82,11 +84,11 @@ def package_list(suite, more=()):
     return sorted({*PACKAGES, *EXTRA[suite], *more})
 
 
-def provide(suite, more=(), name="root"):
+def provide(suite, more=(), name="root", architecture=AMD64):
     """The root of a suite, with more packages (the product's dependencies). Never changed: what
     boots from it works on a copy. name: of its kind; one of each is kept."""
     packages = package_list(suite, more)
     directory = store.provide(
         f"{name}-{suite}", (RECIPE, suite, packages, MASKED, NO_FILES),
-        lambda part: make(part, suite, packages))
+        lambda part: make(part, suite, packages, architecture))
     return pathlib.Path(directory / "root")
