@@ -26,6 +26,7 @@ void supervisor_watchdog_spawn(Supervisor *s);  /* a board starts */
 void supervisor_watchdog_follow(Supervisor *s); /* after each event of the life cycle */
 /* Nothing bites for so long, CONTROL_SUSPEND_MAX_USEC at most; 0: they count again. who: "mpyctl (pid 12, uid 0)". */
 void supervisor_watchdog_suspend(Supervisor *s, uint64_t usec, const char *who);
+void supervisor_watchdog_host_sleeps(Supervisor *s, bool begins);
 uint64_t supervisor_watchdog_suspended_usec(const Supervisor *s); /* how long yet; 0: they count */
 void supervisor_watchdog_set(Supervisor *s, const LinkWatchdog *m);
 void supervisor_on_awake(Supervisor *s);

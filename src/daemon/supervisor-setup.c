@@ -342,8 +342,8 @@ static void name_board_in_log(void) {
         log_set_field("MPYD_BOARD", text);
 }
 
-/* What the host is about to do. Nothing is reset for it: deadlines stand still while it sleeps, and a
- * shutdown stops the daemon in good order later. */
+/* What the host is about to do. Nothing is reset for it: watchdogs stand still while it sleeps, and a shutdown
+ * stops the daemon in good order later. */
 static void on_host_event(void *userdata, const char *name) {
         Supervisor *s = userdata;
 
@@ -351,6 +351,8 @@ static void on_host_event(void *userdata, const char *name) {
                        : streq(name, "host-resume")   ? "The host has woken up."
                                                       : "The host is being shut down or rebooted.");
         (void) history_add_event(s->history, name, NULL);
+        if (!streq(name, "host-shutdown"))
+                supervisor_watchdog_host_sleeps(s, streq(name, "host-sleep"));
 }
 
 /* The service's, or one that was named for us; a program in a terminal stays away from it. */

@@ -12,6 +12,10 @@
 #include "mpyd/retained.h"
 #include "util/log.h"
 
+/* Should nobody say that the host has woken up. Counted in times that we were running: CLOCK_MONOTONIC may go on
+ * while it sleeps (suspend-to-idle on a processor without a driver for it). */
+#define SLEEP_STEP_USEC USEC_PER_MINUTE
+#define SLEEP_STEPS 15u
 #define STALLS_TOLD_MAX 3u /* in one life: a program that stalls for ever in turns fills no log */
 
 /* ---- watchdogs ---- */
@@ -27,6 +31,9 @@ static void read_feeds(Supervisor *s, uint64_t now, uint64_t ret[static WATCHDOG
 }
 
 static void tell_resumed(Supervisor *s) {
+        if (!s->suspension_told)
+                return;
+        s->suspension_told = false;
         log_notice("The watchdogs count again.");
         (void) history_add_event(s->history, "watchdogs-resumed", NULL);
 }
@@ -47,6 +54,8 @@ static void check_watchdogs(Supervisor *s) {
         bool suspended = s->watchdog.suspended_until_usec > 0;
         WatchdogVerdict v;
 
+        if (s->sleep_steps > 0 && s->watchdog.suspended_until_usec <= now && --s->sleep_steps > 0)
+                watchdog_suspend(&s->watchdog, now + SLEEP_STEP_USEC);
         for (WatchdogId id = 0; id < WATCHDOG_ID_MAX; id++)
                 timeouts[id] = s->watchdog.timers[id].timeout_usec;
         read_feeds(s, now, feeds);
@@ -80,8 +89,26 @@ void supervisor_watchdog_suspend(Supervisor *s, uint64_t usec, const char *who) 
         watchdog_suspend(&s->watchdog, now + MIN(usec, CONTROL_SUSPEND_MAX_USEC));
         if (usec > 0) {
                 (void) snprintf(text, sizeof text, "for %s, by %s", format_timespan(span, sizeof span, usec), who);
+                s->suspension_told = true;
                 log_notice("The watchdogs are suspended %s.", text);
                 (void) history_add_event(s->history, "watchdogs-suspended", text);
+        }
+        check_watchdogs(s);
+}
+
+/* An operator's suspension that reaches further goes on after it. */
+void supervisor_watchdog_host_sleeps(Supervisor *s, bool begins) {
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (begins == (s->sleep_steps > 0))
+                return;
+        if (begins) {
+                s->suspended_before_sleep_usec = s->watchdog.suspended_until_usec;
+                s->sleep_steps = SLEEP_STEPS;
+                watchdog_suspend(&s->watchdog, MAX(now + SLEEP_STEP_USEC, s->suspended_before_sleep_usec));
+        } else {
+                s->sleep_steps = 0;
+                watchdog_suspend(&s->watchdog, MAX(now, s->suspended_before_sleep_usec));
         }
         check_watchdogs(s);
 }

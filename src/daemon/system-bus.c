@@ -3,6 +3,7 @@
  * asked for asynchronously. When anything of it fails the connection is dropped and tried again later. */
 #include "daemon/system-bus.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -30,6 +31,8 @@ struct SystemBus {
         sd_event_source *retry;
         uint64_t retry_usec;
         bool refused;            /* the name was, and that has been told */
+        int sleep_lock;          /* logind's: the host does not sleep before we close it, or 5 s have passed */
+        bool asleep;             /* it has been announced and not called off */
         bool lost;               /* to be dropped by the retry, not from within a callback of the bus */
 };
 
@@ -54,6 +57,7 @@ static void try_later(SystemBus *b) {
         if (b->lost)
                 return;
         b->lost = true;
+        b->sleep_lock = safe_close(b->sleep_lock); /* we would not hear what it is for */
         (void) sd_event_source_set_time_relative(b->retry, b->retry_usec);
         (void) sd_event_source_set_enabled(b->retry, SD_EVENT_ONESHOT);
         b->retry_usec = MIN(b->retry_usec * 2, RETRY_MAX_USEC);
@@ -87,6 +91,50 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
+static int on_sleep_lock(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        SystemBus *b = userdata;
+        int fd;
+
+        if (sd_bus_message_is_method_error(m, NULL)) {
+                log_debug("logind gives us no lock on the host's sleep (%s).",
+                          sd_bus_message_get_error(m)->message ?: "?");
+                return 0;
+        }
+        safe_close(b->sleep_lock);
+        b->sleep_lock = -EBADF;
+        if (!b->asleep && !b->lost && sd_bus_message_read(m, "h", &fd) >= 0)
+                b->sleep_lock = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return 0;
+}
+
+/* org.freedesktop.login1(5): a lock of the kind "delay". logind is not started for it. */
+static int take_sleep_lock(SystemBus *b) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(b->bus, &m, LOGIN_SERVICE, LOGIN_PATH, LOGIN_INTERFACE, "Inhibit");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, 0);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ssss", "sleep", "MicroPython board",
+                                          "its watchdogs must stand still first", "delay");
+        return r < 0 ? r : sd_bus_call_async(b->bus, NULL, m, on_sleep_lock, b, 0);
+}
+
+/* logind has come, or gone. */
+static int on_login_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *name, *before, *now;
+        SystemBus *b = userdata;
+
+        if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0)
+                return 0;
+        b->sleep_lock = safe_close(b->sleep_lock);
+        b->asleep = false;
+        if (*now)
+                (void) take_sleep_lock(b);
+        return 0;
+}
+
 static int on_prepare(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         SystemBus *b = userdata;
         bool sleep = sd_bus_message_is_signal(m, LOGIN_INTERFACE, "PrepareForSleep");
@@ -94,9 +142,13 @@ static int on_prepare(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         if (sd_bus_message_read(m, "b", &begins) < 0)
                 return 0;
-        if (sleep)
+        if (sleep) {
+                b->asleep = begins;
                 b->backend.host_event(b->backend.userdata, begins ? "host-sleep" : "host-resume");
-        else if (begins)
+                b->sleep_lock = safe_close(b->sleep_lock);
+                if (!begins)
+                        (void) take_sleep_lock(b);
+        } else if (begins)
                 b->backend.host_event(b->backend.userdata, "host-shutdown");
         return 0;
 }
@@ -125,6 +177,13 @@ static int connect_bus(SystemBus *b, sd_bus *bus) {
                 r = sd_bus_match_signal_async(bus, NULL, LOGIN_SERVICE, LOGIN_PATH, LOGIN_INTERFACE,
                                               announced[i], on_prepare, NULL, b);
         if (r >= 0)
+                r = sd_bus_add_match_async(bus, NULL, "type='signal',sender='org.freedesktop.DBus',"
+                                           "path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
+                                           "member='NameOwnerChanged',arg0='" LOGIN_SERVICE "'",
+                                           on_login_owner, NULL, b);
+        if (r >= 0)
+                r = take_sleep_lock(b);
+        if (r >= 0)
                 r = sd_bus_request_name_async(bus, NULL, CONTROL_SERVICE, 0, on_name, b);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, b->event, SD_EVENT_PRIORITY_NORMAL);
@@ -136,7 +195,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
         int r;
 
         b->bus = sd_bus_close_unref(b->bus);
-        b->lost = false;
+        b->lost = b->asleep = false;
         r = sd_bus_new(&b->bus);
         if (r >= 0)
                 r = connect_bus(b, b->bus);
@@ -163,6 +222,7 @@ SystemBus *system_bus_free(SystemBus *b) {
         if (!b)
                 return NULL;
         sd_event_source_disable_unref(b->retry);
+        safe_close(b->sleep_lock);
         sd_bus_close_unref(b->bus); /* no flush: nobody waits for a bus that does not read */
         sd_event_unref(b->event);
         free(b->address);
@@ -182,6 +242,7 @@ int system_bus_new(SystemBus **ret, sd_event *event, const char *address,
                 .address = strdup(address),
                 .backend = *backend,
                 .retry_usec = RETRY_MIN_USEC,
+                .sleep_lock = -EBADF,
         };
         if (!b->address)
                 return -ENOMEM;

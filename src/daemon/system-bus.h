@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The board's state on the system bus, to be read only: properties and signals of CONTROL_INTERFACE under
  * the name CONTROL_SERVICE. And what logind announces there of the host: that it goes down, to sleep, and
- * wakes up. A bus that is not there yet, or restarts, is tried again; nothing waits for it. */
+ * wakes up; it waits until we have taken notice before it sleeps. A bus that is not there yet, or restarts, is tried again; nothing waits for it. */
 #pragma once
 
 #include <stdbool.h>

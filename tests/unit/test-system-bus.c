@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -29,6 +30,10 @@ static sd_bus *client;
 static char told[256];        /* host events, one after another */
 static char answer[64];       /* of the last property, or the error's name */
 static char followed[64];     /* the last signal */
+static int lock_ends[8];      /* of the locks that the test's logind has given, in their order; its ends */
+static unsigned n_locks;
+static bool refuses;          /* to give any */
+static bool sleeps_first;     /* before it gives one */
 
 static void start_daemon(void) {
         (void) unlink(socket_path);
@@ -76,12 +81,16 @@ static int begin(void **state) {
         (void) snprintf(address, sizeof address, "unix:path=%s", socket_path);
         (void) snprintf(option, sizeof option, "--address=%s", address);
         told[0] = answer[0] = followed[0] = '\0';
+        n_locks = 0;
+        refuses = sleeps_first = false;
         return system_bus_new(&served, event, address, &backend);
 }
 
 static int end(void **state) {
         client = sd_bus_close_unref(client);
         served = system_bus_free(served);
+        for (unsigned i = 0; i < n_locks; i++)
+                (void) close(lock_ends[i]);
         event = sd_event_unref(event);
         if (daemon_pid > 0)
                 stop_daemon();
@@ -220,6 +229,104 @@ static void test_host_events_of_others(void **state) {
         assert_string_equal(told, "");
 }
 
+/* ---- the lock on the host's sleep ---- */
+
+static int on_inhibit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *what, *who, *why, *mode;
+        int ends[2];
+
+        assert_true(sd_bus_message_read(m, "ssss", &what, &who, &why, &mode) >= 0);
+        assert_string_equal(what, "sleep");
+        assert_string_equal(mode, "delay");
+        if (refuses)
+                return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "not you");
+        if (sleeps_first)
+                announce("PrepareForSleep", true);
+        assert_true(n_locks < ELEMENTSOF(lock_ends));
+        assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        lock_ends[n_locks++] = ends[0];
+        assert_true(sd_bus_reply_method_return(m, "h", ends[1]) >= 0);
+        (void) close(ends[1]);
+        return 1;
+}
+
+static const sd_bus_vtable login_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("Inhibit", "ssss", "h", on_inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+static void become_logind(void) {
+        connect_client(NULL);
+        assert_true(sd_bus_add_object_vtable(client, NULL, "/org/freedesktop/login1",
+                                             "org.freedesktop.login1.Manager", login_vtable, NULL) >= 0);
+        assert_true(sd_bus_request_name(client, "org.freedesktop.login1", 0) >= 0);
+}
+
+static bool is_held(unsigned lock) {
+        char c;
+
+        return read(lock_ends[lock], &c, 1) < 0 && errno == EAGAIN;
+}
+
+static void wait_for_lock(unsigned n, bool held) {
+        uint64_t until = now_usec(CLOCK_MONOTONIC) + LONG_USEC;
+
+        while (n_locks < n || is_held(n - 1) != held) {
+                if (now_usec(CLOCK_MONOTONIC) > until)
+                        fail_msg("%u locks, not %u, or the last one is not as it should be", n_locks, n);
+                turn();
+        }
+        for (unsigned i = 0; i + 1 < n; i++)
+                assert_false(is_held(i));
+}
+
+/* The host sleeps only when the watchdogs know; each time anew, and with another logind. */
+static void test_sleep_waits_for_us(void **state) {
+        start_daemon();
+        connect_client(NULL);
+        get_state();
+        become_logind();
+        wait_for_lock(1, true);
+        for (unsigned i = 1; i <= 2; i++) {
+                told[0] = '\0';
+                announce("PrepareForSleep", true);
+                wait_for_lock(i, false);
+                assert_string_equal(told, "host-sleep ");
+                announce("PrepareForSleep", false);
+                wait_for_lock(i + 1, true);
+                assert_string_equal(told, "host-sleep host-resume ");
+        }
+        client = sd_bus_close_unref(client);
+        become_logind();
+        wait_for_lock(4, true);
+        served = system_bus_free(served);
+        assert_false(is_held(3));
+}
+
+/* Announced before the lock has come: nobody waits for us then. */
+static void test_sleep_before_the_lock(void **state) {
+        sleeps_first = true;
+        start_daemon();
+        become_logind(); /* before we come */
+        wait_for(told, "host-sleep ");
+        wait_for_lock(1, false);
+        sleeps_first = false;
+        announce("PrepareForSleep", false);
+        wait_for_lock(2, true);
+}
+
+static void test_lock_is_refused(void **state) {
+        refuses = true;
+        start_daemon();
+        become_logind();
+        get_state();
+        announce("PrepareForSleep", true);
+        announce("PrepareForSleep", false);
+        wait_for(told, "host-sleep host-resume ");
+        assert_int_equal(n_locks, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_reads_and_follows, begin, end),
@@ -227,6 +334,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_bus_comes_and_goes, begin, end),
                 cmocka_unit_test_setup_teardown(test_host_events, begin, end),
                 cmocka_unit_test_setup_teardown(test_host_events_of_others, begin, end),
+                cmocka_unit_test_setup_teardown(test_sleep_waits_for_us, begin, end),
+                cmocka_unit_test_setup_teardown(test_sleep_before_the_lock, begin, end),
+                cmocka_unit_test_setup_teardown(test_lock_is_refused, begin, end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
