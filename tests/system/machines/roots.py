@@ -20,7 +20,7 @@ PACKAGES = [
 ]
 EXTRA = {
     "bookworm": [],
-    "trixie": ["gpiod", "micropython-mpremote"],
+    "trixie": ["autopkgtest", "dpkg-dev", "gpiod", "micropython-mpremote"],
 }
 # What would only cost time in a machine that lives for seconds.
 MASKED = [
