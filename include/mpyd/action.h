@@ -5,6 +5,8 @@
  *
  *   {"verb": "reboot", "why": "board-stuck"}             one packet, JSON
  *   {"verb": "factory-reset", "erase": "never", "keep_config": false}
+ *   {"verb": "rebind", "interface": "wlan0"}
+ *   {"verb": "radio", "interface": "wlan0", "on": false}
  *   {"verb": "webhook", "event": "crash", "message": …, "time": …, "fields": {"MPYD_RESET_CAUSE": …}}
  *
  * The answer is one packet, "RESULT" or "RESULT sentence" (of "ok", what has come of it). The list of verbs is fixed, and nothing that a
@@ -30,6 +32,8 @@ typedef enum ActionVerb {
          * settings.toml stays; resume: only if the marker is there. */
         ACTION_FACTORY_RESET,
         ACTION_MAKE_ROOM,  /* the oldest of what factory resets have set aside is removed; state as before */
+        ACTION_REBIND,     /* the driver of a network interface lets its device go and takes it back */
+        ACTION_RADIO,      /* the radio of one is switched off or on (rfkill) */
         ACTION_VERB_MAX,
         ACTION_VERB_INVALID = -EINVAL,
 } ActionVerb;

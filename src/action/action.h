@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "mpyd/action.h"
@@ -32,6 +33,13 @@ ActionResult post_webhook(const char *url, const json_t *request, char why[stati
 
 /* See mpyd/action.h for the request. The board must not run meanwhile. */
 ActionResult factory_reset(const ActionPlace *place, const json_t *request, char why[static WHY_MAX]);
+
+/* sys: where sysfs is. AGAIN while there is no such interface, or none yet after it; FAILED where it has no device
+ * and driver, and when the driver does not take the device back. Waits for both, 10 s each. */
+ActionResult rebind_driver(const char *sys, const char *interface, char why[static WHY_MAX]);
+
+/* FAILED where the interface has no radio, and when a switch on the machine has it off. */
+ActionResult switch_radio(const char *sys, const char *interface, bool on, char why[static WHY_MAX]);
 
 /* FAILED when there is nothing to remove. */
 ActionResult make_room(const ActionPlace *place, char why[static WHY_MAX]);

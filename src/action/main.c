@@ -10,9 +10,10 @@
 #include "util/log.h"
 
 static int help(void) {
-        printf("mpyd-action [--config FILE] [--state-dir DIR]\n\n"
+        printf("mpyd-action [--config FILE] [--state-dir DIR] [--sys DIR]\n\n"
                "Does for mpyd what mpyd has no right to: reboots the host, tells its owner, resets\n"
-               "the files to those of the package.\n"
+               "the files to those of the package, takes a network interface from its driver and\n"
+               "gives it back, switches its radio.\n"
                "It is started by mpyd-action.socket, or by an mpyd in the foreground, with a\n"
                "socket as its standard input. There is nothing in it for the command line:\n"
                "`mpyctl notify` tries the notification.\n");
@@ -65,8 +66,24 @@ static ActionResult act_on_files(ActionVerb verb, const char *config_path, const
         return result;
 }
 
-static ActionResult act(const char *config_path, const char *state_dir, const char *text, size_t size,
-                        char why[static WHY_MAX]) {
+static ActionResult act_on_interface(ActionVerb verb, const char *sys, const json_t *request,
+                                     char why[static WHY_MAX]) {
+        const char *interface = json_string_value(json_object_get(request, "interface"));
+        const json_t *on = json_object_get(request, "on");
+
+        if (verb == ACTION_REBIND)
+                return rebind_driver(sys, interface, why);
+        if (json_is_boolean(on))
+                return switch_radio(sys, interface, json_is_true(on), why);
+        (void) snprintf(why, WHY_MAX, "not a request: on is neither true nor false");
+        return ACTION_FAILED;
+}
+
+typedef struct Arguments {
+        const char *config_path, *state_dir, *sys;
+} Arguments;
+
+static ActionResult act(const Arguments *a, const char *text, size_t size, char why[static WHY_MAX]) {
         json_error_t error;
         json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
         const char *verb = json_string_value(json_object_get(request, "verb"));
@@ -80,11 +97,15 @@ static ActionResult act(const char *config_path, const char *state_dir, const ch
                 break;
         case ACTION_COMMAND:
         case ACTION_WEBHOOK:
-                result = tell(v, config_path, request, why);
+                result = tell(v, a->config_path, request, why);
                 break;
         case ACTION_FACTORY_RESET:
         case ACTION_MAKE_ROOM:
-                result = act_on_files(v, config_path, state_dir, request, why);
+                result = act_on_files(v, a->config_path, a->state_dir, request, why);
+                break;
+        case ACTION_REBIND:
+        case ACTION_RADIO:
+                result = act_on_interface(v, a->sys, request, why);
                 break;
         case ACTION_VERB_MAX:
         case ACTION_VERB_INVALID:
@@ -109,10 +130,11 @@ int main(int argc, char *argv[]) {
         static const struct option options[] = {
                 { "config", required_argument, NULL, 'c' },
                 { "state-dir", required_argument, NULL, 's' },
+                { "sys", required_argument, NULL, 'y' },
                 { "help", no_argument, NULL, 'h' },
                 {},
         };
-        const char *config_path = MPYD_CONFIG_FILE, *state_dir = CONTROL_DEFAULT_STATE_DIR;
+        Arguments a = { MPYD_CONFIG_FILE, CONTROL_DEFAULT_STATE_DIR, "/sys" };
         char text[ACTION_REQUEST_MAX], why[WHY_MAX] = "", answer[ACTION_ANSWER_MAX];
         ActionResult result;
         ssize_t n;
@@ -121,10 +143,13 @@ int main(int argc, char *argv[]) {
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
                 case 'c':
-                        config_path = optarg;
+                        a.config_path = optarg;
                         break;
                 case 's':
-                        state_dir = optarg;
+                        a.state_dir = optarg;
+                        break;
+                case 'y':
+                        a.sys = optarg;
                         break;
                 case 'h':
                         return help();
@@ -141,7 +166,7 @@ int main(int argc, char *argv[]) {
                 log_error("No request, or one of more than %zu bytes.", sizeof text);
                 return EXIT_FAILURE;
         }
-        result = act(config_path, state_dir, text, (size_t) n, why);
+        result = act(&a, text, (size_t) n, why);
         (void) snprintf(answer, sizeof answer, "%s%s%s", action_result_to_string(result), *why ? " " : "",
                         why);
         if (send(STDIN_FILENO, answer, strlen(answer), MSG_NOSIGNAL) < 0)

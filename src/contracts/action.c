@@ -13,6 +13,8 @@ static const char *const verbs[ACTION_VERB_MAX] = {
         [ACTION_WEBHOOK] = "webhook",
         [ACTION_FACTORY_RESET] = "factory-reset",
         [ACTION_MAKE_ROOM] = "make-room",
+        [ACTION_REBIND] = "rebind",
+        [ACTION_RADIO] = "radio",
 };
 
 static const char *const erasures[FACTORY_RESET_ERASE_MAX] = {

@@ -22,7 +22,7 @@ INITRD_MODULES = ["virtio_pci", "virtio_blk", "ext4", "crc32c_cryptoapi", "crc32
                   "i6300esb"]
 ROOT_MODULES = ["virtio_console", "virtio_net", "virtio_rng", "gpio_sim", "configfs",
                 "softdog", "i2c_stub", "i2c_dev", "autofs4", "overlay", "rtc_cmos", "fuse",
-                "nbd", "loop", "dummy", "veth", "ramoops", "evdev"]
+                "nbd", "loop", "dummy", "veth", "ramoops", "evdev", "mac80211_hwsim"]
 
 INIT = """#!/bin/sh
 mount -t proc proc /proc
