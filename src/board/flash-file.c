@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "board/flash-adopt.h"
 #include "board/flash-quota.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
@@ -80,13 +81,22 @@ static OpenMode mode_parse(const char *s) {
         return m;
 }
 
-static int open_within_quota(const FlashPath *path, int flags) {
+/* Within the quota; and what somebody else has put there is the board's to write to. */
+static int file_open(const FlashPath *path, int flags) {
+        bool writes = (flags & O_ACCMODE) != O_RDONLY;
         struct stat st;
         int r = 0;
 
         if (flags & O_CREAT && flash_path_stat(path, &st) == -ENOENT)
                 r = flash_quota_grow(-1, 0);
-        return r < 0 ? r : flash_path_open(path, flags, 0666);
+        if (r >= 0)
+                r = flash_path_open(path, flags, 0666);
+        if (r == -EACCES && writes && !(flags & O_EXCL)) {
+                r = flash_adopt(path, flags & O_TRUNC);
+                if (r >= 0)
+                        r = flash_path_open(path, flags, 0666);
+        }
+        return r;
 }
 
 /* Room for what is written next. */
@@ -117,10 +127,10 @@ mp_obj_t flash_file_open(const FlashPath *path, const char *mode, bool may_write
         f->append = m.flags & O_APPEND;
         f->buffer_start = f->buffer_len = 0;
 
-        fd = open_within_quota(path, m.flags);
+        fd = file_open(path, m.flags);
         if (fd == -EMFILE || fd == -ENFILE) {
                 gc_collect(); /* files that nobody refers to any more */
-                fd = open_within_quota(path, m.flags);
+                fd = file_open(path, m.flags);
         }
         if (fd < 0)
                 mp_raise_OSError(-fd);
