@@ -96,23 +96,6 @@ void supervisor_watchdog_suspend(Supervisor *s, uint64_t usec, const char *who) 
         check_watchdogs(s);
 }
 
-/* An operator's suspension that reaches further goes on after it. */
-void supervisor_watchdog_host_sleeps(Supervisor *s, bool begins) {
-        uint64_t now = now_usec(CLOCK_MONOTONIC);
-
-        if (begins == (s->sleep_steps > 0))
-                return;
-        if (begins) {
-                s->suspended_before_sleep_usec = s->watchdog.suspended_until_usec;
-                s->sleep_steps = SLEEP_STEPS;
-                watchdog_suspend(&s->watchdog, MAX(now + SLEEP_STEP_USEC, s->suspended_before_sleep_usec));
-        } else {
-                s->sleep_steps = 0;
-                watchdog_suspend(&s->watchdog, MAX(now, s->suspended_before_sleep_usec));
-        }
-        check_watchdogs(s);
-}
-
 uint64_t supervisor_watchdog_suspended_usec(const Supervisor *s) {
         uint64_t now = now_usec(CLOCK_MONOTONIC), until = s->watchdog.suspended_until_usec;
 
@@ -207,7 +190,7 @@ static void look_at_vm(Supervisor *s) {
                 supervisor_set_timer(s->stall_timer, UINT64_MAX);
                 return;
         }
-        v = stall_check(&s->stall, progress_token(s), vm_waits(s),
+        v = stall_check(&s->stall, progress_token(s), vm_waits(s) || s->sleep_steps > 0,
                         supervisor_watchdog_suspended_usec(s) > 0 ? 0 : s->config.watchdog.stall_after_usec, now);
         supervisor_set_timer(s->stall_timer, leave_to_board(s) ? UINT64_MAX : v.wake_usec);
         if (v.begins)
@@ -253,6 +236,27 @@ void supervisor_watchdog_follow(Supervisor *s) {
         if (runs)
                 stall_begin(&s->stall, progress_token(s), now_usec(CLOCK_MONOTONIC));
         look_at_vm(s);
+}
+
+/* An operator's suspension that reaches further goes on after it. */
+void supervisor_watchdog_host_sleeps(Supervisor *s, bool begins) {
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (begins == (s->sleep_steps > 0))
+                return;
+        if (begins) {
+                s->suspended_before_sleep_usec = s->watchdog.suspended_until_usec;
+                s->sleep_steps = SLEEP_STEPS;
+                watchdog_suspend(&s->watchdog, MAX(now + SLEEP_STEP_USEC, s->suspended_before_sleep_usec));
+        } else {
+                s->sleep_steps = 0;
+                watchdog_suspend(&s->watchdog, MAX(now, s->suspended_before_sleep_usec));
+        }
+        check_watchdogs(s);
+        if (vm_runs(s)) { /* it has had no chance to go on */
+                stall_begin(&s->stall, progress_token(s), now);
+                look_at_vm(s);
+        }
 }
 
 uint64_t supervisor_watchdog_fed_usec(Supervisor *s, WatchdogId id) {
