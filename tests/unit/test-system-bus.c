@@ -301,7 +301,7 @@ static void test_sleep_waits_for_us(void **state) {
         become_logind();
         wait_for_lock(4, true);
         served = system_bus_free(served);
-        assert_false(is_held(3));
+        wait_for_lock(4, false); /* it may have been on its way to us */
 }
 
 /* Announced before the lock has come: nobody waits for us then. */
