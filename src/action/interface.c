@@ -27,6 +27,15 @@ static bool name_is_valid(const char *name) {
         return true;
 }
 
+/* The interface's directory, into path; false with a sentence when it is not a name. */
+static bool locate(const char *sys, const char *interface, char path[static PATH_MAX], char why[static WHY_MAX]) {
+        if (!name_is_valid(interface)) {
+                (void) snprintf(why, WHY_MAX, "not a request: no interface is named");
+                return false;
+        }
+        return snprintf(path, PATH_MAX, "%s/class/net/%s", sys, interface) < PATH_MAX;
+}
+
 /* The directory that a link of sysfs leads to; the caller's to free. */
 static int follow(const char *base, const char *link, char **ret) {
         char path[PATH_MAX];
@@ -119,22 +128,16 @@ static ActionResult bind_again(const char *driver, const char *device, const cha
 
 ActionResult rebind_driver(const char *sys, const char *interface, char why[static WHY_MAX]) {
         _cleanup_free_ char *device = NULL, *driver = NULL;
-        char link[64];
+        char path[PATH_MAX];
         int r;
 
-        if (!name_is_valid(interface)) {
-                (void) snprintf(why, WHY_MAX, "not a request: no interface is named");
+        if (!locate(sys, interface, path, why))
                 return ACTION_FAILED;
-        }
-        (void) snprintf(link, sizeof link, "class/net/%s", interface);
-        r = follow(sys, link, &device);
-        if (r < 0) {
+        if (access(path, F_OK) < 0) {
                 (void) snprintf(why, WHY_MAX, "there is no interface %s", interface);
                 return ACTION_AGAIN; /* it may come back */
         }
-        free(TAKE_PTR(device));
-        (void) snprintf(link, sizeof link, "class/net/%s/device", interface);
-        r = follow(sys, link, &device);
+        r = follow(path, "device", &device);
         if (r >= 0)
                 r = follow(device, "driver", &driver);
         if (r < 0) {
@@ -155,15 +158,12 @@ ActionResult rebind_driver(const char *sys, const char *interface, char why[stat
 
 ActionResult switch_radio(const char *sys, const char *interface, bool on, char why[static WHY_MAX]) {
         _cleanup_free_ char *phy = NULL, *rfkill = NULL;
-        char link[64], name[32];
+        char path[PATH_MAX], name[32];
         int r;
 
-        if (!name_is_valid(interface)) {
-                (void) snprintf(why, WHY_MAX, "not a request: no interface is named");
+        if (!locate(sys, interface, path, why))
                 return ACTION_FAILED;
-        }
-        (void) snprintf(link, sizeof link, "class/net/%s/phy80211", interface);
-        r = follow(sys, link, &phy);
+        r = follow(path, "phy80211", &phy);
         if (r < 0 || !first_entry(phy, "rfkill", name, sizeof name) || follow(phy, name, &rfkill) < 0) {
                 (void) snprintf(why, WHY_MAX, "%s has no radio that can be switched", interface);
                 return ACTION_FAILED;

@@ -84,11 +84,8 @@ static OpenMode mode_parse(const char *s) {
 /* Within the quota; and what somebody else has put there is the board's to write to. */
 static int file_open(const FlashPath *path, int flags) {
         bool writes = (flags & O_ACCMODE) != O_RDONLY;
-        struct stat st;
-        int r = 0;
+        int r = flags & O_CREAT ? flash_quota_create(path) : 0;
 
-        if (flags & O_CREAT && flash_path_stat(path, &st) == -ENOENT)
-                r = flash_quota_grow(-1, 0);
         if (r >= 0)
                 r = flash_path_open(path, flags, 0666);
         if (r == -EACCES && writes && !(flags & O_EXCL)) {
@@ -109,7 +106,7 @@ static int file_make_room(const FlashFile *f, size_t size) {
         if (fstat(f->fd, &st) < 0)
                 return -errno;
         at = f->append ? st.st_size : lseek(f->fd, 0, SEEK_CUR);
-        return at < 0 ? -errno : flash_quota_grow(st.st_size, (uint64_t) at + size);
+        return at < 0 ? -errno : flash_quota_grow((uint64_t) st.st_size, (uint64_t) at + size);
 }
 
 mp_obj_t flash_file_open(const FlashPath *path, const char *mode, bool may_write) {
@@ -305,7 +302,7 @@ static mp_obj_t file_truncate(size_t n_args, const mp_obj_t *args) {
                 mp_raise_OSError(MP_EINVAL);
         if (fstat(f->fd, &st) < 0)
                 mp_raise_OSError(errno);
-        r = flash_quota_grow(st.st_size, (uint64_t) size);
+        r = flash_quota_grow((uint64_t) st.st_size, (uint64_t) size);
         if (r < 0)
                 mp_raise_OSError(-r);
         if (ftruncate(f->fd, size) < 0)

@@ -30,25 +30,30 @@ bool flash_quota_is_set(void) {
         return quota.blocks > 0;
 }
 
-int flash_quota_grow(int64_t old_size, uint64_t new_size) {
-        uint64_t had, wanted;
+static int take(uint64_t blocks) {
         int r;
 
-        if (quota.blocks == 0)
-                return 0;
-        had = old_size < 0 ? 0 : tree_blocks((uint64_t) old_size);
-        wanted = tree_blocks(new_size);
-        if (wanted <= had)
-                return 0;
-        if (wanted - had > quota.left) {
+        if (blocks > quota.left) {
                 r = measure();
                 if (r < 0)
                         return r;
         }
-        if (wanted - had > quota.left)
+        if (blocks > quota.left)
                 return -ENOSPC;
-        quota.left -= wanted - had;
+        quota.left -= blocks;
         return 0;
+}
+
+int flash_quota_create(const FlashPath *path) {
+        struct stat st;
+
+        return flash_quota_is_set() && flash_path_stat(path, &st) == -ENOENT ? take(1) : 0;
+}
+
+int flash_quota_grow(uint64_t old_size, uint64_t new_size) {
+        uint64_t had = tree_blocks(old_size), wanted = tree_blocks(new_size);
+
+        return flash_quota_is_set() && wanted > had ? take(wanted - had) : 0;
 }
 
 int flash_quota_figures(uint64_t *ret_blocks, uint64_t *ret_free) {

@@ -132,7 +132,7 @@ static mp_obj_t vfs_mkdir(mp_obj_t self_in, mp_obj_t path_in) {
 
         vfs_check_writable(v);
         vfs_path(v, path_in, &path);
-        raise_if(flash_quota_grow(-1, 0));
+        raise_if(flash_quota_create(&path));
         parent = flash_path_open_parent(&path, &name);
         raise_if(parent == -EBUSY ? -EEXIST : parent);
         r = mkdirat(parent, name, 0777) < 0 ? -errno : 0;

@@ -8,7 +8,7 @@
  *   RESET         u32 kind, u32 raw_repl (0 or 1), u64 sleep_usec, u64 console_pos
  *   UNREAD_INPUT  data
  *   LOG           u8 level, data
- *   BOOT          u32 cause, u32 reason, u32 run_reason, u32 kind, u32 flags, u32 0,
+ *   BOOT          u32 cause, u32 reason, u32 run_reason, u32 kind, u32 flags, u32 safe_mode,
  *                 u64 heap_size, u64 heap_max, u64 flash_quota, 8 bytes unique_id
  *   WATCHDOG      u32 id, u32 0, u64 timeout_usec, u64 warn_usec
  *   WATCHDOG_WARNING  u32 id

@@ -12,10 +12,6 @@
 #include "mpyd/retained.h"
 #include "util/log.h"
 
-/* Should nobody say that the host has woken up. Counted in times that we were running: CLOCK_MONOTONIC may go on
- * while it sleeps (suspend-to-idle on a processor without a driver for it). */
-#define SLEEP_STEP_USEC USEC_PER_MINUTE
-#define SLEEP_STEPS 15u
 #define STALLS_TOLD_MAX 3u /* in one life: a program that stalls for ever in turns fills no log */
 
 /* ---- watchdogs ---- */
@@ -54,8 +50,6 @@ static void check_watchdogs(Supervisor *s) {
         bool suspended = s->watchdog.suspended_until_usec > 0;
         WatchdogVerdict v;
 
-        if (s->sleep_steps > 0 && s->watchdog.suspended_until_usec <= now && --s->sleep_steps > 0)
-                watchdog_suspend(&s->watchdog, now + SLEEP_STEP_USEC);
         for (WatchdogId id = 0; id < WATCHDOG_ID_MAX; id++)
                 timeouts[id] = s->watchdog.timers[id].timeout_usec;
         read_feeds(s, now, feeds);
@@ -190,7 +184,7 @@ static void look_at_vm(Supervisor *s) {
                 supervisor_set_timer(s->stall_timer, UINT64_MAX);
                 return;
         }
-        v = stall_check(&s->stall, progress_token(s), vm_waits(s) || s->sleep_steps > 0,
+        v = stall_check(&s->stall, progress_token(s), vm_waits(s) || s->watchdog.sleep_steps > 0,
                         supervisor_watchdog_suspended_usec(s) > 0 ? 0 : s->config.watchdog.stall_after_usec, now);
         supervisor_set_timer(s->stall_timer, leave_to_board(s) ? UINT64_MAX : v.wake_usec);
         if (v.begins)
@@ -238,20 +232,10 @@ void supervisor_watchdog_follow(Supervisor *s) {
         look_at_vm(s);
 }
 
-/* An operator's suspension that reaches further goes on after it. */
 void supervisor_watchdog_host_sleeps(Supervisor *s, bool begins) {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
 
-        if (begins == (s->sleep_steps > 0))
-                return;
-        if (begins) {
-                s->suspended_before_sleep_usec = s->watchdog.suspended_until_usec;
-                s->sleep_steps = SLEEP_STEPS;
-                watchdog_suspend(&s->watchdog, MAX(now + SLEEP_STEP_USEC, s->suspended_before_sleep_usec));
-        } else {
-                s->sleep_steps = 0;
-                watchdog_suspend(&s->watchdog, MAX(now, s->suspended_before_sleep_usec));
-        }
+        watchdog_host_sleeps(&s->watchdog, begins, now);
         check_watchdogs(s);
         if (vm_runs(s)) { /* it has had no chance to go on */
                 stall_begin(&s->stall, progress_token(s), now);

@@ -149,8 +149,6 @@ typedef struct Supervisor {
         Watchdog watchdog;
         Stall stall;
         bool suspension_told;                  /* an operator's, whose end is told too */
-        unsigned sleep_steps;                  /* > 0: the host sleeps, see supervisor-watchdog.c */
-        uint64_t suspended_before_sleep_usec;
         sd_event_source *watchdog_timer, *stall_timer;
         bool vm_watched;
         unsigned n_stalls;             /* of this life */

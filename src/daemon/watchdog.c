@@ -59,6 +59,8 @@ WatchdogVerdict watchdog_check(Watchdog *w, const uint64_t fed_usec[static WATCH
         WatchdogVerdict v = { .bites = WATCHDOG_ID_INVALID, .wake_usec = UINT64_MAX };
         uint64_t earliest = UINT64_MAX;
 
+        if (w->sleep_steps > 0 && w->suspended_until_usec <= now_usec && --w->sleep_steps > 0)
+                w->suspended_until_usec = now_usec + WATCHDOG_SLEEP_STEP_USEC;
         if (w->held)
                 return v;
         if (w->suspended_until_usec > now_usec) {
@@ -93,6 +95,16 @@ WatchdogVerdict watchdog_check(Watchdog *w, const uint64_t fed_usec[static WATCH
 
 void watchdog_suspend(Watchdog *w, uint64_t until_usec) {
         w->suspended_until_usec = until_usec;
+}
+
+void watchdog_host_sleeps(Watchdog *w, bool begins, uint64_t now_usec) {
+        if (begins == (w->sleep_steps > 0))
+                return;
+        if (begins)
+                w->suspended_before_sleep_usec = w->suspended_until_usec;
+        w->sleep_steps = begins ? WATCHDOG_SLEEP_STEPS : 0;
+        watchdog_suspend(w, MAX(w->suspended_before_sleep_usec,
+                                begins ? now_usec + WATCHDOG_SLEEP_STEP_USEC : now_usec));
 }
 
 void watchdog_hold(Watchdog *w) {

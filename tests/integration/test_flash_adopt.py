@@ -2,6 +2,7 @@
 """Files that somebody else has copied onto the flash, readable for the board and not writable: it writes to them as
 on any board."""
 import os
+import pathlib
 import stat
 
 import pytest
@@ -81,8 +82,8 @@ def test_what_is_not_to_be_replaced(owned):
     assert "EEXIST" in run(repl, "open('target', 'x')")[1]
 
 
-def test_no_room_for_the_copy(boards):
-    """The file stays as it was."""
+def test_no_room_in_the_quota(boards):
+    """The board's own by then, but not longer."""
     b = boards({"main.py": "x = 1\n"}, config={"board": {"flash-quota": "64K"}})
     b.wait_state("idle")
     path = b.flash / "data"
@@ -92,3 +93,26 @@ def test_no_room_for_the_copy(boards):
     repl = b.raw()
     assert "ENOSPC" in run(repl, "f = open('data', 'ab')\nf.write(bytes(20000))")[1]
     assert path.read_bytes() == bytes(50000)
+
+
+def test_no_room_for_the_copy(boards):
+    """A disk that is full, of the daemon's own mount namespace: the file stays as it was, and nothing of the copy."""
+    b = boards(start=False)
+    b.flash.mkdir(parents=True, exist_ok=True)
+    command = b.command
+    b.command = lambda: ["unshare", "--mount", "sh", "-c",
+                         f'mount -t tmpfs -o size=128k,mode=0777 tmpfs {b.flash} && exec "$@"', "sh", *command()]
+    b.start()
+    b.wait_state("idle")
+    seen = pathlib.Path(f"/proc/{b.pid}/root{b.flash}")
+    content = bytes(range(256)) * 350  # 87.5 KiB
+    (seen / "data").write_bytes(content)
+    (seen / "data").chmod(0o644)
+    repl = b.raw()
+    before = sorted(os.listdir(seen))
+    for mode in ("a", "r+"):
+        assert "ENOSPC" in run(repl, f"open('data', {mode!r})")[1]
+    assert (seen / "data").read_bytes() == content and (seen / "data").stat().st_uid == 0
+    assert sorted(os.listdir(seen)) == before
+    assert run(repl, "open('data', 'w').write('x')") == ("", "")  # for that nothing is copied
+    assert (seen / "data").read_text() == "x"

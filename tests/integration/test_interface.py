@@ -19,9 +19,9 @@ DEVICE, DRIVER = "0000:00:03.0", "bus/pci/drivers/e1000e"
 
 class Sysfs:
     """eth0 with a device and a driver, wlan0 with a radio, lo with nothing. back: the name of the interface when the
-    driver has its device again, None for none. takes: whether it wants it."""
+    driver has its device again, None for none. lets_go, takes: whether the driver does."""
 
-    def __init__(self, top, back="eth0", takes=True):
+    def __init__(self, top, back="eth0", lets_go=True, takes=True):
         self.top, self.back, self.takes, self.seen = top, back, takes, []
         self.device = top / "devices/pci0" / DEVICE
         self.driver = top / DRIVER
@@ -36,14 +36,14 @@ class Sysfs:
         (top / "devices/wifi/net/wlan0/phy80211").symlink_to(self.rfkill.parent)
         for name in ("soft", "hard"):
             (self.rfkill / name).write_text("0\n")
-        os.mkfifo(self.driver / "unbind")
-        if takes:
-            os.mkfifo(self.driver / "bind")
-        else:
-            (self.driver / "bind").mkdir()  # writing to it fails
+        for name, works in (("unbind", lets_go), ("bind", takes)):
+            if works:
+                os.mkfifo(self.driver / name)
+            else:
+                (self.driver / name).mkdir()  # writing to it fails
         self.interface("eth0")
-        self.thread = threading.Thread(target=self.kernel, daemon=True)
-        self.thread.start()
+        if lets_go:
+            threading.Thread(target=self.kernel, daemon=True).start()
 
     def link(self, name, directory):
         (self.top / "class/net" / name).symlink_to(directory)
@@ -94,6 +94,13 @@ def test_driver_that_does_not_take_its_device_back(tmp_path):
     answer = ask(sysfs, verb="rebind", interface="eth0")
     assert answer.startswith(f"failed the driver does not take {DEVICE}, the device of eth0, back (")
     assert f"(Is a directory); try: echo {DEVICE} >" in answer
+
+
+def test_driver_that_does_not_let_go(tmp_path):
+    sysfs = Sysfs(tmp_path, lets_go=False)
+    assert ask(sysfs, verb="rebind", interface="eth0") == \
+        "failed the driver of eth0 does not let go of it (Is a directory)"
+    assert sysfs.seen == []
 
 
 def test_what_has_no_driver(tmp_path):

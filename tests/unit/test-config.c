@@ -195,6 +195,11 @@ static void test_bad_lines(void **state) {
                   "mpyd.conf:2: [board] heap-max = 99999999999999999999: out of range; write 32K "
                   "to "
                   "1G, such as 64M" },
+                { "[board]\nflash-quota = none\n",
+                  "mpyd.conf:2: [board] flash-quota = none: neither off nor a size; write bytes or a number "
+                  "with K, M or G, such as 16M" },
+                { "[board]\nflash-quota = 1K\n",
+                  "mpyd.conf:2: [board] flash-quota = 1K: out of range; write 64K to 1T, or off" },
                 { "[board]\nuser = 1000\n",
                   "mpyd.conf:2: [board] user = 1000: not the name of an account; write one such "
                   "as mpyd" },

@@ -22,7 +22,7 @@ enum { MACHINE = WATCHDOG_MACHINE, OTHER = WATCHDOG_MICROCONTROLLER, NONE = WATC
 /* One step of a story, at a time after START. */
 typedef struct Step {
         uint64_t at;
-        enum { SET, STOP, FEED, LOOK, HOLD, SOFT, HARD, SUSPEND } what;
+        enum { SET, STOP, FEED, LOOK, HOLD, SOFT, HARD, SUSPEND, SLEEP, WAKE } what;
         int id;               /* SET, STOP, FEED; LOOK: who bites */
         uint64_t timeout, warn; /* SUSPEND: until, after START, in timeout */
         uint64_t wake;        /* LOOK: when to look again, after START; NEVER */
@@ -65,6 +65,10 @@ static void tell(const Step *steps, size_t n) {
                 case SUSPEND:
                         watchdog_suspend(&w, START + s->timeout);
                         break;
+                case SLEEP:
+                case WAKE:
+                        watchdog_host_sleeps(&w, s->what == SLEEP, START + s->at);
+                        break;
                 case SOFT:
                 case HARD:
                         watchdog_begin_life(&w, s->what == SOFT, START + s->at);
@@ -73,6 +77,61 @@ static void tell(const Step *steps, size_t n) {
         }
 }
 #define TELL(...) tell((const Step[]) { __VA_ARGS__ }, ELEMENTSOF(((const Step[]) { __VA_ARGS__ })))
+
+static void test_host_sleeps(void **state) {
+        /* The clock goes on meanwhile, and the first look is before the word that it has woken. */
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, SLEEP },
+             { 1 * SEC, LOOK, NONE, .wake = 61 * SEC },
+             { 3600 * SEC, LOOK, NONE, .wake = 3660 * SEC },
+             { 3601 * SEC, WAKE },
+             { 3601 * SEC, LOOK, NONE, .wake = 3606 * SEC }, /* they begin anew */
+             { 3606 * SEC, LOOK, MACHINE, .wake = NEVER });
+        /* Said twice, and woken up without having slept. */
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, WAKE },
+             { 1 * SEC, LOOK, NONE, .wake = 5 * SEC },
+             { 2 * SEC, SLEEP },
+             { 4 * SEC, SLEEP },
+             { 4 * SEC, LOOK, NONE, .wake = 62 * SEC },
+             { 10 * SEC, WAKE },
+             { 11 * SEC, WAKE },
+             { 11 * SEC, LOOK, NONE, .wake = 15 * SEC });
+        /* An operator's suspension goes on after it, or is over. */
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, SUSPEND, .timeout = 600 * SEC },
+             { 2 * SEC, SLEEP },
+             { 2 * SEC, LOOK, NONE, .wake = 600 * SEC },
+             { 10 * SEC, WAKE },
+             { 10 * SEC, LOOK, NONE, .wake = 600 * SEC },
+             { 600 * SEC, LOOK, NONE, .wake = 605 * SEC });
+        TELL({ 0, SET, MACHINE, 5 * SEC },
+             { 1 * SEC, SUSPEND, .timeout = 600 * SEC },
+             { 2 * SEC, SLEEP },
+             { 700 * SEC, LOOK, NONE, .wake = 760 * SEC },
+             { 701 * SEC, WAKE },
+             { 701 * SEC, LOOK, NONE, .wake = 706 * SEC });
+}
+
+/* It is not for ever that nobody says it: fifteen looks, a minute apart while we run. */
+static void test_host_sleeps_and_nobody_says_that_it_woke(void **state) {
+        const LinkWatchdog m = { WATCHDOG_MACHINE, 5 * SEC, 0 };
+        const uint64_t fed[WATCHDOG_ID_MAX] = {};
+        uint64_t now = START;
+        unsigned looks = 0;
+        WatchdogVerdict v;
+        Watchdog w = {};
+
+        assert_int_equal(watchdog_set(&w, &m, now), 0);
+        watchdog_host_sleeps(&w, true, now);
+        for (v = watchdog_check(&w, fed, now); v.bites == WATCHDOG_ID_INVALID && looks < 100; looks++) {
+                now = v.wake_usec;
+                v = watchdog_check(&w, fed, now);
+        }
+        assert_int_equal(v.bites, WATCHDOG_MACHINE);
+        assert_int_equal(looks, WATCHDOG_SLEEP_STEPS + 1);
+        assert_true(now == START + WATCHDOG_SLEEP_STEPS * WATCHDOG_SLEEP_STEP_USEC + 5 * SEC);
+}
 
 static void test_suspended(void **state) {
         TELL({ 0, SET, MACHINE, 5 * SEC, .warn = SEC },
@@ -336,6 +395,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bites_when_not_fed),
                 cmocka_unit_test(test_suspended),
+                cmocka_unit_test(test_host_sleeps),
+                cmocka_unit_test(test_host_sleeps_and_nobody_says_that_it_woke),
                 cmocka_unit_test(test_feeding_puts_it_off),
                 cmocka_unit_test(test_which_feed_counts),
                 cmocka_unit_test(test_set_anew),
