@@ -4,6 +4,7 @@ failure. A conftest.py takes these names over."""
 import pytest
 
 from .board import Board
+from .network import leave_for_own
 
 
 @pytest.fixture
@@ -52,5 +53,6 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_configure(config):
+    leave_for_own()
     config.addinivalue_line("markers", "item(number, state): what of SPEC.md this test proves")
     config.addinivalue_line("markers", "simulated: about the simulated GPIO chip, not about pins")
