@@ -12,6 +12,7 @@
 #include "py/gc.h"
 #include "py/mpstate.h"
 #include "py/runtime.h"
+#include "py/smallint.h"
 #include "shared/runtime/gchelper.h"
 
 #define HEAP_MIN (128u * 1024)
@@ -148,6 +149,14 @@ void gc_collect(void) {
                 gc_collect_root(a->start, a->size / sizeof(void *));
         gc_collect_end();
         show_collection(began_nsec);
+}
+
+/* What fits into a number of bytes on a microcontroller takes twice as many where pointers are twice as long;
+ * programs ask for 100, which would be too few to hold any message. */
+void *heap_exception_buf(void *size) {
+        mp_int_t n = MIN(mp_obj_get_int(size), MP_SMALL_INT_MAX / 2);
+
+        return mp_alloc_emergency_exception_buf(mp_obj_new_int(n * (mp_int_t) (sizeof(void *) / 4)));
 }
 
 void heap_alloc_exec(size_t min_size, void **ret_ptr, size_t *ret_size) {

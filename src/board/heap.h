@@ -9,3 +9,7 @@
 /* Makes the first area and starts the garbage collector with it. What the heap is like stands in words of the
  * retained page (RETAINED_WORD_HEAP_SIZE and behind it) from here on, for mpyctl top. */
 int heap_init(size_t size, size_t max, void *retained) _must_check_;
+
+/* micropython.alloc_emergency_exception_buf(): where an exception is made that is raised with the heap locked.
+ * size, an int, is bytes of a microcontroller. Raises MemoryError. */
+void *heap_exception_buf(void *size);

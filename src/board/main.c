@@ -206,6 +206,8 @@ static void vm_start(void) {
         if (heap_init(size, max, board.retained) < 0)
                 board_exit_fatal("There is no memory for a heap of %zu bytes.", size);
         mp_init();
+        /* An exception in a callback with a locked heap can say what it is, asked for or not. */
+        (void) heap_exception_buf(MP_OBJ_NEW_SMALL_INT(128));
         flash_quota_init(board.boot.flash_quota);
         mp_obj_list_append(mp_sys_path, MP_OBJ_NEW_QSTR(MP_QSTR__slash_lib));
 }

@@ -24,6 +24,9 @@ MICROPY_VFS_LFS2 = 1
 MICROPY_PY_SSL = 1
 MICROPY_SSL_MBEDTLS = 1
 
+# Names are collected anew when these change; the list of what has changed has them by their full names.
+QSTR_GLOBAL_DEPENDENCIES = $(BOARD_DIR)/mpconfigport.h
+
 include $(TOP)/py/py.mk
 include $(TOP)/extmod/extmod.mk
 
@@ -76,8 +79,10 @@ $(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll -Dmp_thread_mutex_unlock=g
 	-Dmp_thread_mutex_lock=gil_keep_lock
 # The VM hands the GIL on when somebody waits for it and the time is over (threads.c).
 $(BUILD)/py/vm.o: CFLAGS += -Dmp_thread_mutex_unlock=gil_slice_unlock -Dmp_thread_mutex_lock=gil_slice_lock
-# micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c).
-$(BUILD)/py/modmicropython.o: CFLAGS += -Dmp_hal_set_interrupt_char=irq_set_char
+# micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c). The buffer for
+# exceptions is as large as it has to be on this machine (heap.c).
+$(BUILD)/py/modmicropython.o: CFLAGS += -Dmp_hal_set_interrupt_char=irq_set_char \
+	-Dmp_alloc_emergency_exception_buf=heap_exception_buf
 # A Ctrl-C out of os.dupterm()'s stream interrupts as one from the console does (irq.c).
 $(BUILD)/extmod/os_dupterm.o: CFLAGS += -Dmp_interrupt_char='irq_char()' \
 	-Dmp_sched_keyboard_interrupt=irq_interrupt

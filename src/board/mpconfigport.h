@@ -57,7 +57,7 @@ void heap_area_free(void *area);
 #define MP_PLAT_FREE_HEAP(ptr) heap_area_free(ptr)
 #define MICROPY_PY_GC_COLLECT_RETVAL (1)
 #define MICROPY_ENABLE_EMERGENCY_EXCEPTION_BUF (1)
-#define MICROPY_EMERGENCY_EXCEPTION_BUF_SIZE (256)
+#define MICROPY_EMERGENCY_EXCEPTION_BUF_SIZE (0) /* taken from the heap at once (main.c) */
 #if !(defined(__x86_64__) || defined(__i386__) || defined(__thumb__) || defined(__arm__) ||        \
       (defined(__riscv) && (__riscv_xlen == 64)))
 #define MICROPY_GCREGS_SETJMP (1)
@@ -92,6 +92,7 @@ void exec_end(void *exception, int *ret);
 /* REPL. */
 #define MICROPY_READLINE_HISTORY_SIZE (50)
 #define MICROPY_HW_BOARD_NAME "mpyd"
+#define MICROPY_BOARD_BUILD_NAME "mpyd" /* sys.implementation._build */
 #if defined(__aarch64__)
 #define MICROPY_HW_MCU_NAME "aarch64"
 #elif defined(__arm__)
@@ -143,7 +144,8 @@ extern const char board_help_text[];
 #define MICROPY_PY_CRYPTOLIB_CTR (1)
 #define MICROPY_PY_CRYPTOLIB_CONSTS (1)
 #define MICROPY_PY_SELECT_POSIX_OPTIMISATIONS (1)
-#define MICROPY_PY_SELECT_SELECT (0)
+#define MICROPY_PY_SELECT_SELECT (0) /* frozen/select.py */
+#define MICROPY_PY_WEBSOCKET (1)
 /* Names in tracebacks and in errno: what the flash can answer, and upstream's default list. */
 #define MP_ENOTEMPTY ENOTEMPTY
 #define MP_ENAMETOOLONG ENAMETOOLONG

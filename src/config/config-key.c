@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "config/environment.h"
 #include "mpyd/reset.h"
 #include "util/parse.h"
 
@@ -574,7 +575,7 @@ const char *config_section_find(const char *section) {
         for (size_t i = 0; i < ELEMENTSOF(keys); i++)
                 if (streq(keys[i].section, section))
                         return keys[i].section;
-        return NULL;
+        return streq(section, ENVIRONMENT_SECTION) ? ENVIRONMENT_SECTION : NULL;
 }
 
 /* A letter as it counts for likeness: no case, and "_" is as good as "-". */
@@ -621,8 +622,12 @@ static bool is_near(unsigned d, const char *word) {
 
 const char *config_section_nearest(const char *section) {
         const char *nearest = NULL;
-        unsigned least = UINT_MAX;
+        unsigned least = distance(section, ENVIRONMENT_SECTION);
 
+        if (is_near(least, ENVIRONMENT_SECTION))
+                nearest = ENVIRONMENT_SECTION;
+        else
+                least = UINT_MAX;
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
                 unsigned d = distance(section, keys[i].section);
 

@@ -9,7 +9,7 @@
 /* Exact names, NULL when there is no such key. */
 const ConfigKey *config_key_find(const char *section, const char *key);
 
-/* The section's name as it stands in the table, NULL when there is no such section. */
+/* The section's name as it stands in the table (or ENVIRONMENT_SECTION), NULL when there is no such section. */
 const char *config_section_find(const char *section);
 
 /* Sets the key's field of c. -EINVAL with the reason and the remedy in words, -ENOMEM; c is

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "config/config-key.h"
+#include "config/environment.h"
 #include "util/io.h"
 #include "util/parse.h"
 #include "util/text.h"
@@ -63,6 +64,7 @@ void config_done(Config *c) {
         free(c->notify.command);
         free(c->notify.url);
         free(c->notify.events);
+        environment_done(c);
         for (size_t i = 0; i < c->n_warnings; i++)
                 free(c->warnings[i]);
         free(c->warnings);
@@ -230,16 +232,23 @@ static int on_assignment(void *userdata, const char *inih_section, const char *k
                      shown(buf, key));
         if (l->section_state != SECTION_KNOWN)
                 return 1;
-        k = config_key_find(l->section, key);
-        if (!k) {
-                unknown_key(l, key);
-                return 1;
+        if (streq(l->section, ENVIRONMENT_SECTION)) {
+                k = NULL; /* it has no table */
+                r = environment_set(&l->config, key, value, reason);
+        } else {
+                k = config_key_find(l->section, key);
+                if (!k) {
+                        unknown_key(l, key);
+                        return 1;
+                }
+                r = config_key_set(k, value, &l->config, reason);
         }
-        r = config_key_set(k, value, &l->config, reason);
         if (r == -EINVAL)
                 warn(l, "[%s] %s = %s: %s", l->section, key, shown(buf, value), reason);
         else if (r < 0)
                 l->error = r;
+        else if (!k)
+                return 1;
         else if (k == config_key_find("board", "heap"))
                 remember(l, &l->heap);
         else if (k == config_key_find("reset", "backoff-min"))

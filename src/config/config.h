@@ -100,6 +100,9 @@ typedef struct Config {
                 uint64_t script_interval_usec; /* one more each; from `script-rate`; 10ms */
         } log;
 
+        char **environment; /* NULL-terminated, NAME=value: what programs find with os.getenv() */
+        size_t n_environment;
+
         char **warnings; /* NULL-terminated, each one line, for status and doctor */
         size_t n_warnings;
 } Config;

@@ -152,20 +152,25 @@ static __attribute__((noinline)) pid_t child_start(pid_t parent, int cgroup_proc
 
 /* ---- the parent ---- */
 
-/* The board's environment is empty, but for the switches of sanitizer builds. */
-static size_t board_environment(char *env[static 4]) {
-        static const char *const passed[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS" };
-        size_t n = 0;
+/* Nothing of the daemon's own environment reaches the board, but for the switches of sanitizer builds. The list
+ * is the caller's to free, its strings are not: they live as long as the configuration and the daemon's own. */
+static char **board_environment(char *const *configured) {
+        static const char *const passed[] = { "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=" };
+        size_t n_configured = 0, n = 0;
+        char **env;
 
-        for (size_t i = 0; i < ELEMENTSOF(passed); i++) {
-                const char *value = getenv(passed[i]);
-                char *entry;
-
-                if (value && asprintf(&entry, "%s=%s", passed[i], value) >= 0)
-                        env[n++] = entry;
-        }
-        env[n] = NULL;
-        return n;
+        while (configured && configured[n_configured])
+                n_configured++;
+        env = calloc(ELEMENTSOF(passed) + n_configured + 1, sizeof *env);
+        if (!env)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(passed); i++)
+                for (char **own = environ; own && *own; own++)
+                        if (strncmp(*own, passed[i], strlen(passed[i])) == 0)
+                                env[n++] = *own;
+        for (size_t i = 0; i < n_configured; i++)
+                env[n++] = configured[i];
+        return env;
 }
 
 void board_process_end_link(BoardProcess *b) {
@@ -309,12 +314,12 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
                             in_w = -EBADF, unread = -EBADF, out_r = -EBADF, out_w = -EBADF;
         _cleanup_(board_process_freep) BoardProcess *b = NULL;
         int pair[2], board_fds[BOARD_FD_MAX - 3], r;
-        char *env[4] = {}, user[sizeof BOARD_USER_FORMAT + 2 * 10];
+        _cleanup_free_ char **env = board_environment(spec->environment);
+        char user[sizeof BOARD_USER_FORMAT + 2 * 10];
         char *argv[] = { (char *) "mpyd-board", spec->change_user ? user : NULL, NULL };
-        size_t n_env;
 
         b = calloc(1, sizeof *b);
-        if (!b)
+        if (!b || !env)
                 return -ENOMEM;
         *b = (BoardProcess) {
                 .pidfd = -EBADF,
@@ -350,7 +355,6 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
         if (fcntl(in_w, F_SETFL, O_NONBLOCK) < 0 || fcntl(out_r, F_SETFL, O_NONBLOCK) < 0)
                 return -errno;
 
-        n_env = board_environment(env);
         board_fds[BOARD_FD_LINK - 3] = link_board;
         board_fds[BOARD_FD_CONSOLE_IN - 3] = in_r;
         board_fds[BOARD_FD_CONSOLE_OUT - 3] = out_w;
@@ -360,8 +364,6 @@ int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec
                         (unsigned) spec->gid);
         b->pid = child_start(getpid(), cgroup_board_procs(spec->cgroup), null_fd, exe_fd, board_fds, argv, env);
         r = b->pid < 0 ? -errno : 0;
-        for (size_t i = 0; i < n_env; i++)
-                free(env[i]);
         if (r < 0)
                 return r;
 

@@ -22,6 +22,7 @@ typedef struct BoardSpec {
         int retained_fd;   /* borrowed */
         int flash_fd;      /* borrowed */
         const Cgroup *cgroup; /* borrowed: where it is started and killed; NULL: where the daemon is */
+        char *const *environment; /* borrowed: NULL-terminated, NAME=value; NULL: none */
         const LinkMessage *first; /* what it finds on its link, so that it need not wait; NULL: nothing */
 } BoardSpec;
 

@@ -11,6 +11,7 @@
 #include <systemd/sd-login.h>
 #include <time.h>
 
+#include "config/environment.h"
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
 #include "host/host.h"
@@ -88,6 +89,7 @@ static void tell_pending(const Config *old, const Config *fresh, ReloadNote note
                   "[board] heap and heap-max take effect at the next reset of the board." },
                 { fresh->board.flash_quota != old->board.flash_quota,
                   "[board] flash-quota takes effect at the next reset of the board." },
+                { !environment_equal(fresh, old), "[environment] takes effect at the next reset of the board." },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(lines); i++) {

@@ -348,6 +348,7 @@ static int spawn(Supervisor *s) {
                                       .retained_fd = s->retained_fd,
                                       .flash_fd = flash_fd,
                                       .cgroup = s->cgroup,
+                                      .environment = s->config.environment,
                                       .first = s->life.booted ? &boot : NULL,
                               },
                               &h, &in_fd, &out_fd, &unread_fd);

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <syslog.h>
 
-#include "config/config.h"
+#include "config/environment.h"
 #include "fuzz.h"
 #include "util/io.h"
 #include "util/text.h"
@@ -16,6 +16,7 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
                 "[log\n[log] x\n",
                 "heap = 2M\n[reset]\nrate = 10/min\nrate = unlimited\nrate = 0/0\nburst = 99\n",
                 "[board]\nheap = 1G\n[reset]\nbackoff-min = 1h\nbackoff-max : 10ms ; comment\n",
+                "[environment]\nSITE = north\nLD_X = 1\nSITE =\nURL = https://a/?b=c\n1 = \xff\n",
                 "\xef\xbb\xbf[board]\r\n  heap-max = 2M\r\n\theap = 1.5M\r\n",
         };
         const ConfigKey *keys;
@@ -74,6 +75,12 @@ static void check_values(const Config *c) {
                         memcpy(&v, field, sizeof v);
                 FUZZ_CHECK((v >= keys[i].min && v <= keys[i].max) || (v == 0 && may_be_off(&keys[i])));
         }
+        FUZZ_CHECK(c->n_environment <= ENVIRONMENT_MAX);
+        for (size_t i = 0; i < c->n_environment; i++) {
+                FUZZ_CHECK(strcspn(c->environment[i], "=") > 0 && strchr(c->environment[i], '='));
+                FUZZ_CHECK(strncmp(c->environment[i], "LD_", 3) != 0);
+        }
+        FUZZ_CHECK(!c->environment || !c->environment[c->n_environment]);
         FUZZ_CHECK(c->board.user && *c->board.user);
         FUZZ_CHECK(c->board.heap <= c->board.heap_max);
         FUZZ_CHECK(c->reset.backoff_min_usec <= c->reset.backoff_max_usec);

@@ -164,7 +164,7 @@ def test_an_edge_of_its_own_making(repl):
 
 
 def test_an_edge_ends_a_sleep_and_a_hard_handler_may_not_allocate(board, repl):
-    repl.line("import machine, micropython; micropython.alloc_emergency_exception_buf(100)")
+    repl.line("import machine")
     repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP)")
     repl.line("n = bytearray(1)")
     run(repl, "def hard(p):\n    n[0] += 1\n")
@@ -179,6 +179,19 @@ def test_an_edge_ends_a_sleep_and_a_hard_handler_may_not_allocate(board, repl):
     drive(board, "GPIO4", "0")
     text = repl.read_until(b"MemoryError")
     assert b"Uncaught exception in Pin(GPIO4) interrupt handler" in text
+
+
+def test_an_exception_of_a_hard_handler_says_what_it_is(board, repl):
+    """The emergency buffer is there from the start; a program that asks for one, as on a board, gets its own."""
+    repl.line("p = Pin(4, Pin.IN, Pin.PULL_UP); seen = []")
+    for n, code in enumerate(("", "import micropython; micropython.alloc_emergency_exception_buf(100)",
+                              "micropython.alloc_emergency_exception_buf(0)")):
+        assert repl.line(f"n = {n}; {code}") == ""
+        repl.line("_ = p.irq(lambda p: seen[9], Pin.IRQ_FALLING, hard=True)")
+        drive(board, "GPIO4", "0")
+        repl.read_until(b"IndexError:")
+        assert repl.read_until(b"\n").strip() == (b"list index out of range" if n < 2 else b"")
+        drive(board, "GPIO4", "1")
 
 
 def test_a_handler_that_raises_goes_on(board, repl):

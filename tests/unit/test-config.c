@@ -13,6 +13,7 @@
 #include <syslog.h>
 
 #include "config/config-key.h"
+#include "config/environment.h"
 #include "config/config.h"
 #include "util/io.h"
 #include "util/parse.h"
@@ -200,6 +201,17 @@ static void test_bad_lines(void **state) {
                   "with K, M or G, such as 16M" },
                 { "[board]\nflash-quota = 1K\n",
                   "mpyd.conf:2: [board] flash-quota = 1K: out of range; write 64K to 1T, or off" },
+                { "[environment]\n1A = x\n",
+                  "mpyd.conf:2: [environment] 1A = x: not the name of a variable; write letters, digits and "
+                  "_, such as SITE" },
+                { "[environment]\nLD_PRELOAD = /x.so\n",
+                  "mpyd.conf:2: [environment] LD_PRELOAD = /x.so: would change how the board's process is "
+                  "loaded (ld.so(8)); choose another name" },
+                { "[environment]\nSITE = \xe9\n",
+                  "mpyd.conf:2: [environment] SITE = \\xe9: not UTF-8, and a program could not read it; save "
+                  "the file as UTF-8" },
+                { "[enviroment]\nSITE = x\n",
+                  "mpyd.conf:1: [enviroment]: no such section; did you mean [environment]?" },
                 { "[board]\nuser = 1000\n",
                   "mpyd.conf:2: [board] user = 1000: not the name of an account; write one such "
                   "as mpyd" },
@@ -519,6 +531,46 @@ static void test_pairs(void **state) {
         config_done(&c);
 }
 
+/* [environment] takes any names; the last word counts there too. */
+static void test_environment(void **state) {
+        char text[64 + 16 * (ENVIRONMENT_MAX + 2)];
+        size_t n;
+        Config c;
+
+        assert_int_equal(mkdir("mpyd.conf.d", 0755), 0);
+        put_text("mpyd.conf.d/site.conf", "[environment]\nSITE = south field\nurl = https://a/b?c=d\n");
+        c = load_text("[environment]\nSITE = north\nEMPTY =\n_x1 = \xc3\xa9\n");
+        assert_no_warnings(&c);
+        assert_int_equal(c.n_environment, 4);
+        assert_string_equal(c.environment[0], "SITE=south field");
+        assert_string_equal(c.environment[1], "EMPTY=");
+        assert_string_equal(c.environment[2], "_x1=\xc3\xa9");
+        assert_string_equal(c.environment[3], "url=https://a/b?c=d");
+        assert_null(c.environment[4]);
+        assert_true(environment_equal(&c, &c));
+        config_done(&c);
+        assert_int_equal(unlink("mpyd.conf.d/site.conf"), 0);
+
+        /* A name that begins like another one is another one. */
+        c = load_text("[environment]\nAB = 1\nA = 2\nABC = 3\nAB = 4\n");
+        assert_int_equal(c.n_environment, 3);
+        assert_string_equal(c.environment[0], "AB=4");
+        assert_string_equal(c.environment[1], "A=2");
+        config_done(&c);
+
+        n = (size_t) snprintf(text, sizeof text, "[environment]\n");
+        for (unsigned i = 0; i < ENVIRONMENT_MAX + 1; i++)
+                n += (size_t) snprintf(text + n, sizeof text - n, "V%u = x\n", i);
+        (void) snprintf(text + n, sizeof text - n, "V0 = y\n"); /* no new one: it still goes */
+        c = load_text(text);
+        assert_int_equal(c.n_environment, ENVIRONMENT_MAX);
+        assert_int_equal(c.n_warnings, 1);
+        assert_string_equal(c.warnings[0], "mpyd.conf:102: [environment] V100 = x: more variables than a board "
+                                           "takes; put the others into a file on its flash");
+        assert_string_equal(c.environment[0], "V0=y");
+        config_done(&c);
+}
+
 /* The table: complete, unique, each default acceptable and within its own range, each field its
  * own. */
 static void test_table(void **state) {
@@ -565,6 +617,7 @@ static void test_example(void **state) {
         size_t n;
 
         assert_int_equal(read_file(AT_FDCWD, path, 1 << 16, &text, NULL), 0);
+        assert_non_null(strstr(text, "\n[environment]\n# ")); /* the section that has no table */
         assert_int_equal(config_load(path, true, &c), 0);
         assert_no_warnings(&c);
         assert_defaults(&c);
@@ -611,6 +664,7 @@ int main(void) {
                 cmocka_unit_test_setup(test_many_drop_ins, each_test),
                 cmocka_unit_test_setup(test_warnings_bounded, each_test),
                 cmocka_unit_test_setup(test_pairs, each_test),
+                cmocka_unit_test_setup(test_environment, each_test),
                 cmocka_unit_test_setup(test_table, each_test),
                 cmocka_unit_test_setup(test_example, each_test),
         };
