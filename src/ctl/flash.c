@@ -263,8 +263,12 @@ int flash_new_begin(const Flash *f, const char *path, FlashNew *ret) {
         if (r >= 0) {
                 (void) snprintf(n.temporary, sizeof n.temporary, ".mpyctl-%016llx",
                                 (unsigned long long) number);
-                n.fd = openat(n.parent_fd, n.temporary,
-                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                n.fd = openat(n.parent_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+                if (n.fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+                        n.fd = openat(n.parent_fd, n.temporary,
+                                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                        n.has_name = n.fd >= 0;
+                }
                 r = n.fd < 0 ? -errno : adopt(f, n.fd, n.parent_fd, n.name);
         }
         if (r < 0) {
@@ -275,22 +279,33 @@ int flash_new_begin(const Flash *f, const char *path, FlashNew *ret) {
         return 0;
 }
 
-int flash_new_commit(FlashNew *n) {
-        int r = 0;
+/* linkat(2) replaces nothing, so the file gets the temporary name first. */
+static int give_name(FlashNew *n) {
+        char path[32];
 
-        if (fsync(n->fd) < 0 || renameat(n->parent_fd, n->temporary, n->parent_fd, n->name) < 0)
-                r = -errno;
-        if (r >= 0) {
-                n->fd = safe_close(n->fd); /* nothing to give up any more */
+        (void) snprintf(path, sizeof path, "/proc/self/fd/%d", n->fd);
+        if (!n->has_name && linkat(AT_FDCWD, path, n->parent_fd, n->temporary, AT_SYMLINK_FOLLOW) < 0)
+                return -errno;
+        n->has_name = true;
+        if (renameat(n->parent_fd, n->temporary, n->parent_fd, n->name) < 0)
+                return -errno;
+        n->has_name = false; /* nothing to give up any more */
+        return 0;
+}
+
+int flash_new_commit(FlashNew *n) {
+        int r = fsync(n->fd) < 0 ? -errno : give_name(n);
+
+        if (r >= 0)
                 r = sync_directory(n->parent_fd);
-        }
         flash_new_done(n);
         return r;
 }
 
 void flash_new_done(FlashNew *n) {
-        if (n->fd >= 0)
+        if (n->has_name)
                 (void) unlinkat(n->parent_fd, n->temporary, 0);
+        n->has_name = false;
         n->fd = safe_close(n->fd);
         n->parent_fd = safe_close(n->parent_fd);
         free(n->name);

@@ -42,11 +42,13 @@ int flash_rename(const Flash *f, const char *from, const char *to) _must_check_;
 typedef int (*FlashEntry)(void *userdata, const char *path, const char *name, const struct stat *st);
 int flash_list(const Flash *f, const char *path, FlashEntry entry, void *userdata) _must_check_;
 
-/* A file that takes its place only when it is complete and on the disk. */
+/* A file that takes its place only when it is complete and on the disk. Until then it has no name where the file
+ * system can do that, so that nothing is left of a copy that a power cut or a lost connection ends. */
 typedef struct FlashNew {
         int parent_fd, fd;
         char *name;
         char temporary[48];
+        bool has_name; /* temporary stands in the directory */
 } FlashNew;
 int flash_new_begin(const Flash *f, const char *path, FlashNew *ret) _must_check_;
 int flash_new_commit(FlashNew *n) _must_check_; /* n is done with either way */

@@ -129,8 +129,8 @@ def test_client_verifies_the_server(b, server, pki):
 
 
 def test_requests(b, server):
-    """The frozen requests over TLS: as on other boards it encrypts, and verifies nobody."""
-    out = run(b.raw(), "import requests\n"
+    """The frozen requests over TLS, by its older name: as on other boards it encrypts, and verifies nobody."""
+    out = run(b.raw(), "import requests, urequests\nassert urequests.get is requests.get\n"
                        f"r = requests.get('https://127.0.0.1:{server.port}/it')\n"
                        "print(r.status_code, r.content[:16], len(r.content))\nr.close()")
     assert out == "200 b'GET /it HTTP/1.0' 256017\n"

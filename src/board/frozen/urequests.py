@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# The older name of requests.
+from requests import *
