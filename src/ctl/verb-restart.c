@@ -5,6 +5,7 @@
 #include "ctl/bus.h"
 #include "ctl/cli.h"
 #include "ctl/style.h"
+#include "mpyd/control.h"
 
 #define SYSTEMCTL "systemctl"
 #define UNIT "mpyd.service"
@@ -14,6 +15,11 @@ enum { OPTION_KEEP_PINS = 0x100 };
 static int restart_run(const Ctl *c, const Invocation *in) {
         static char *const argv[] = { (char *) SYSTEMCTL, (char *) "restart", (char *) UNIT, NULL };
 
+        if (!bus_is_the_services(c)) {
+                complain(SYSTEMCTL " restarts the mpyd of %s, not the one of %s.", CONTROL_DEFAULT_RUN_DIR, c->run_dir);
+                advise("restart that one by what started it, or leave --run-dir and MPYD_RUN_DIR out");
+                return CTL_EXIT_FAILURE;
+        }
         if (invocation_has(in, OPTION_KEEP_PINS)) {
                 _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
                 _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
@@ -48,7 +54,7 @@ const Verb verb_restart = {
                 "Examples:\n"
                 "  sudo mpyctl restart --keep-pins\n\n"
                 "Exit codes:\n"
-                "  those of systemctl; 2  there is none, or mpyd was not started by it\n",
+                "  those of systemctl; 2  there is none, or it did not start this mpyd\n",
         .letters = "",
         .options = options,
         .max_arguments = 0,

@@ -506,6 +506,9 @@ def test_mistakes():
     assert run("history", "--since", "soon")[0] == USAGE
     assert run("eval", "--timeout", "0", "1")[0] == USAGE
     assert run("eval", "-1")[2].count("--") > 0
+    for args in (["restart"], ["restart", "--keep-pins"]):  # systemctl's is another one
+        code, _, error = run(*args)
+        assert code == 2 and "the mpyd of /run/mpyd, not the one of /nonexistent" in error, error
     for verb in ("reset", "interrupt", "log", "history", "status"):
         assert run(verb)[0] == NOT_RUNNING
     for verb in ("eval", "exec"):
