@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import socket
@@ -12,7 +13,8 @@ import time
 
 import pytest
 
-from mpydtest import mpyctl_program, timeout
+from mpydtest import SOURCE, mpyctl_program, timeout
+from mpydtest.paths import mpremote_path
 
 SSHD = "/usr/sbin/sshd"
 OK, EXCEPTION, FAILURE, NOT_RUNNING, SSH_FAILED = 0, 1, 2, 3, 255
@@ -136,6 +138,37 @@ def test_host_that_cannot_be_reached(host):
                           env={**host, "PATH": "/nonexistent"}, capture_output=True,
                           timeout=timeout(20))
     assert done.returncode == FAILURE and "apt install openssh-client" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("socat"), reason="socat is not installed")
+def test_tools_find_a_board_far_away(ctl, host, tmp_path):
+    """README's line: a port on the user's own machine, at which mpremote treats the board there as one here."""
+    line = re.search(r"^socat .*$", (SOURCE / "README.md").read_text(), re.M)[0]
+    command = line.replace("ssh pi@greenhouse mpyctl", f"ssh board mpyctl --run-dir {ctl.board.run_dir}")
+    assert command.count("board") and (command.count("mpyctl --run-dir"), line.count("greenhouse")) == (1, 2)
+    bridge = subprocess.Popen(["sh", "-c", f"exec {command}"], cwd=tmp_path, env=host)
+    try:
+        ctl.board.wait(lambda p: p["ConsoleHolder"] != "", what="somebody at the REPL")
+
+        def mpremote(*arguments):
+            done = subprocess.run(
+                ["/usr/bin/python3", "-m", "mpremote", "connect", str(tmp_path / "greenhouse"), *arguments],
+                env={**os.environ, "PYTHONPATH": mpremote_path(), "PYTHONDONTWRITEBYTECODE": "1"}, cwd=tmp_path,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout(60))
+            assert done.returncode == OK, done
+            return done.stdout.replace("\r", "")
+
+        assert mpremote("eval", "6*7") == "42\n"
+        content = bytes(range(256)) * 200
+        (tmp_path / "all-bytes").write_bytes(content)
+        mpremote("cp", "all-bytes", ":")
+        assert (ctl.board.flash / "all-bytes").read_bytes() == content
+        (tmp_path / "pump.py").write_text("print('from the other side')\n")
+        assert "from the other side\n" in mpremote("mount", ".", "exec", "import pump")
+    finally:
+        bridge.terminate()
+        bridge.wait(timeout(20))
+    ctl.board.wait(lambda p: p["ConsoleHolder"] == "", what="the REPL given back")
 
 
 def test_repl_on_a_terminal(ctl, host):
