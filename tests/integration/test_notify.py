@@ -213,6 +213,18 @@ def test_command_that_fails_or_hangs(boards, tmp_path):
     until(lambda: not children_of_group(int(out.read_text())), "nothing of it left")
 
 
+def test_command_that_asks_for_another_time(boards, tmp_path):
+    """Exit status 75 (EX_TEMPFAIL of sysexits.h): told again, and what came meanwhile after it."""
+    out, closed = tmp_path / "told", tmp_path / "closed"
+    closed.touch()
+    b = boards({"main.py": ""}, config={"notify": {
+        "events": "daemon-start", "command": f"test ! -e {closed} || exit 75; echo $MPYD_EVENT >> {out}"}})
+    b.wait_log("Failed to tell the owner: [notify] command ended with exit status 75")
+    closed.unlink()
+    assert "On its way" in b.ctl("notify").stdout  # who waits is tried now
+    until(lambda: out.exists() and out.read_text() == "daemon-start\nnotify-test\n", "both, in their order")
+
+
 def children_of_group(group):
     found = []
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
