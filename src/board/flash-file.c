@@ -89,9 +89,12 @@ static int file_open(const FlashPath *path, int flags) {
         if (r >= 0)
                 r = flash_path_open(path, flags, 0666);
         if (r == -EACCES && writes && !(flags & O_EXCL)) {
-                r = flash_adopt(path, flags & O_TRUNC);
-                if (r >= 0)
+                int adopted = flash_adopt(path, flags & O_TRUNC);
+
+                if (adopted >= 0)
                         r = flash_path_open(path, flags, 0666);
+                else if (adopted != -ENOENT) /* there is none: it is the directory that is closed */
+                        r = adopted;
         }
         return r;
 }

@@ -11,6 +11,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/cli.h"
+#include "ctl/headline.h"
 #include "ctl/raw-repl.h"
 #include "ctl/style.h"
 #include "mpyd/control.h"
@@ -194,10 +195,11 @@ static int taken_signal(Session *s) {
 
 static void explain_no_board(const json_t *p) {
         const char *problem = property_string(p, "problem");
+        const StateWords *w = state_words(property_string(p, "state"));
 
         complain("No board runs (state %s%s%s).", property_string(p, "state"),
                  *problem ? ": " : "", problem);
-        advise("mpyctl status says more");
+        advise("%s", w->next_step ?: "mpyctl status says more");
 }
 
 /* None now, and none for longer than we wait for the REPL: in deep sleep, or a long back-off. */

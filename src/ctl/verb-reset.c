@@ -37,8 +37,12 @@ static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t r
                 if (property_u64(p, "board_pid") > 0 &&
                     property_u64(p, "board_started_boottime") != before &&
                     !streq(property_string(p, "state"), "powering-on")) {
-                        printf("The board was reset (%s): %s.\n", kind,
-                               property_string(p, "reset_cause"));
+                        const char *cause = property_string(p, "reset_cause");
+
+                        if (streq(kind, "hard") && streq(cause, "SOFT_RESET"))
+                                printf("The board was reset (hard), and its program has soft-reset it since.\n");
+                        else
+                                printf("The board was reset (%s): %s.\n", kind, cause);
                         json_decref(p);
                         return CTL_EXIT_OK;
                 }

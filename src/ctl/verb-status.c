@@ -62,17 +62,21 @@ static void print_block(const char *label, const char *value) {
         }
 }
 
-/* It may be long ago, and mended since. */
-static void print_last_error(const char *traceback, uint64_t realtime_usec) {
+/* It may be long ago, and mended since. board_usec: when the life that runs began, 0 when none does. */
+static void print_last_error(const char *traceback, uint64_t realtime_usec, uint64_t board_usec) {
         uint64_t now = now_usec(CLOCK_REALTIME);
-        char label[TIMESPAN_MAX + 32], span[TIMESPAN_MAX];
+        char label[TIMESPAN_MAX + 64], span[TIMESPAN_MAX];
 
         if (realtime_usec == 0 || realtime_usec > now)
                 (void) snprintf(label, sizeof label, "Last error");
         else
-                (void) snprintf(label, sizeof label, "Last error, %s ago",
-                                format_timespan(span, sizeof span, now - realtime_usec));
+                (void) snprintf(label, sizeof label, "Last error, %s ago%s",
+                                format_timespan(span, sizeof span, now - realtime_usec),
+                                realtime_usec < board_usec ? ", before the last reset" : "");
         print_block(label, traceback);
+        if (strstr(traceback, "EACCES"))
+                print_next_step("EACCES is a file that the board's user may not read or write (chmod g+rw; a directory: "
+                                "chmod g+rwx), or a port below 1024");
 }
 
 static void print_safe_mode(const json_t *p) {
@@ -292,7 +296,8 @@ static void print_live(const json_t *p, const HistoryTotals *totals) {
         print_hardware_watchdog();
         print_warnings(p);
         if (*traceback)
-                print_last_error(traceback, property_u64(p, "last_traceback_at"));
+                print_last_error(traceback, property_u64(p, "last_traceback_at"),
+                                 property_u64(p, "board_started_at"));
 }
 
 /* NULL when they are not known yet: the database is still being opened. */
@@ -345,7 +350,7 @@ static void print_offline(const Ctl *c, const HistoryRecord *last, const History
                 print_next_step("all of them: mpyctl history");
                 print_totals(totals);
                 if (last->traceback)
-                        print_last_error(last->traceback, last->realtime_usec);
+                        print_last_error(last->traceback, last->realtime_usec, 0);
                 return;
         }
         if (error == -EACCES || error == -EPERM)

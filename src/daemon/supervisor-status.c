@@ -122,10 +122,10 @@ static int show_StalledBoottime(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->stalled_boottime_usec);
 }
 static int show_HeapMax(Supervisor *s, sd_bus_message *m) {
-        return append_u64(m, s->config.board.heap_max);
+        return append_u64(m, s->heap_max);
 }
 static int show_FlashQuota(Supervisor *s, sd_bus_message *m) {
-        return append_u64(m, s->config.board.flash_quota);
+        return append_u64(m, s->flash_quota);
 }
 /* The board's words are passed on as they are. */
 static int append_word(Supervisor *s, sd_bus_message *m, RetainedWord w) {

@@ -307,7 +307,7 @@ bool supervisor_adopt_board(Supervisor *s) {
         return r >= 0;
 }
 
-static LinkMessage boot_message(const Supervisor *s) {
+static LinkMessage boot_message(Supervisor *s) {
         const LifeReset *next = &s->life.next;
         LinkMessage m = {
                 .type = LINK_BOOT,
@@ -326,6 +326,8 @@ static LinkMessage boot_message(const Supervisor *s) {
         };
 
         host_unique_id(m.boot.unique_id);
+        s->heap_max = m.boot.heap_max;
+        s->flash_quota = m.boot.flash_quota;
         return m;
 }
 

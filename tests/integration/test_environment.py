@@ -15,9 +15,14 @@ def test_a_program_reads_what_the_owner_has_set(boards):
     assert getenv(repl, "SITE", "URL", "EMPTY", "NONE", "a\0b") == [
         "north field", "https://a/b?c=d", "", None, None]
     assert "TypeError" in repl.exec_raw("__import__('os').getenv(1)")[1]
+    # A program's own changes are its own: they end with it.
+    assert repl.exec_raw("from os import *\nputenv('SITE', 'here')\nunsetenv('URL')\n"
+                         "print(getenv('SITE'), getenv('URL'))")[0] == "here None\r\n"
+    for wrong in ("putenv('', 'x')", "putenv('a=b', 'x')", "putenv('a', 'x\\0')", "unsetenv('a\\0b')"):
+        assert "OSError: [Errno 22] EINVAL" in repl.exec_raw(wrong)[1], wrong
     # A soft reset keeps it, and a reload waits for a reset.
     repl.soft_reset_raw()
-    assert getenv(repl, "SITE") == ["north field"]
+    assert getenv(repl, "SITE", "URL") == ["north field", "https://a/b?c=d"]
     b.set_config({"environment": {"SITE": "south"}})
     done = b.ctl("reload")
     assert "[environment] takes effect at the next reset" in done.stdout + done.stderr, done

@@ -78,6 +78,8 @@ def test_what_is_not_to_be_replaced(owned):
             assert "EACCES" in error, (name, mode, out, error)
     for name in ("target", "first", "second", "secret", "closed/file"):
         assert (b.flash / name).read_text() == "kept" and (b.flash / name).stat().st_uid == 0
+    for mode in ("w", "a", "x"):  # a new file there: the directory says no, it is not that there were none
+        assert "EACCES" in run(repl, f"open('closed/new', {mode!r})")[1], mode
     assert sorted(os.listdir(b.flash)) == before
     assert "EEXIST" in run(repl, "open('target', 'x')")[1]
 

@@ -90,6 +90,7 @@ def test_without_a_quota_it_is_the_disk_that_counts(boards):
     b.set_config({"board": {"flash-quota": "1M"}})
     done = b.ctl("reload")
     assert "flash-quota takes effect at the next reset" in done.stdout + done.stderr, done
+    assert json.loads(b.ctl("--json", "df").stdout)["total"] == host.f_blocks * host.f_frsize
     repl.close()
     b.hard_reset()
     b.wait_state("idle")

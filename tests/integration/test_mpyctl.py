@@ -581,3 +581,26 @@ def test_last_error_has_a_time(boards):
     b.wait_state("idle")
     assert 0 <= time.time() * 1e6 - b.get("LastTracebackAt") < 60e6
     assert re.search(r"Last error, [0-9.]+(ms|s|min)[0-9. a-z]* ago:", b.ctl("status").stdout), b.ctl("status").stdout
+    b.put({"main.py": "x = open('/secret')\n", "secret": "s"})
+    (b.flash / "secret").chmod(0)
+    b.hard_reset()
+    b.wait_state("idle")
+    status = b.ctl("status").stdout
+    if os.geteuid() == 0:  # otherwise the file is its own
+        assert "EACCES is a file that the board's user may not read" in status, status
+    b.put({"main.py": "x = 1\n"})
+    b.hard_reset()
+    b.wait_state("idle")
+    assert re.search(r"Last error, .* ago, before the last reset:", b.ctl("status").stdout), b.ctl("status").stdout
+
+
+def test_a_loop_of_resets_and_the_way_out_of_it(boards):
+    b = boards({"main.py": "import machine\nmachine.reset()\n"}, config={"reset": {"burst": "2", "rate": "1/5min"}})
+    b.wait_state("waiting")
+    done = b.ctl("exec", "print(1)", check=False)
+    assert done.returncode == NO_BOARD
+    for text in (done.stderr, b.ctl("status").stdout):
+        assert "resets come too fast" in text and "mpyctl safe-mode enter" in text, text
+    b.ctl("safe-mode", "enter")
+    b.wait(lambda p: p["SafeMode"] != "" and p["State"] == "idle", what="safe mode")
+    assert b.ctl("exec", "print(1)").stdout == "1\n"
