@@ -154,7 +154,7 @@ void gc_collect(void) {
 /* What fits into a number of bytes on a microcontroller takes twice as many where pointers are twice as long;
  * programs ask for 100, which would be too few to hold any message. */
 void *heap_exception_buf(void *size) {
-        mp_int_t n = MIN(mp_obj_get_int(size), MP_SMALL_INT_MAX / 2);
+        mp_int_t n = MAX(MIN(mp_obj_get_int(size), MP_SMALL_INT_MAX / 2), 0);
 
         return mp_alloc_emergency_exception_buf(mp_obj_new_int(n * (mp_int_t) (sizeof(void *) / 4)));
 }
