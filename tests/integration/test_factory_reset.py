@@ -267,9 +267,11 @@ def test_an_action_that_is_killed_at_any_moment(boards, defaults, erase):
     aside is whole too."""
     b = boards({}, config={"board": {"defaults": str(defaults)}}, start=False)
     ways = set()
-    began = time.monotonic()
-    act(b, {"erase": erase})
-    whole = time.monotonic() - began
+    whole = 1.0
+    for _ in range(5):  # the first one is slow: nothing of it is in memory yet
+        began = time.monotonic()
+        act(b, {"erase": erase})
+        whole = min(whole, time.monotonic() - began)
     for i in range(100):
         b.put({**OWN, **{f"f{n}.txt": f"{i}.{n}" for n in range(20)}})
         mine, before = tree(b.flash), {name for name, files in sets(b).items() if files}

@@ -16,6 +16,7 @@
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -34,18 +35,41 @@ int tls_certificates_parse(mbedtls_x509_crt *chain, const unsigned char *buf, si
         return r > 0 && chain->raw.len > 0 ? 0 : r;
 }
 
-/* Stands for mbedtls_ssl_config_defaults(). A DTLS server of Debian's mbedtls refuses every client until it was
- * given keys for its cookies; MicroPython's is built without them, and a socket of ours that serves is connected to
- * one peer. */
+/* TLS 1.3 is what mbedtls 3.6 (Debian 13) negotiates when it may; boards have 1.2. */
+static void without_tls_1_3(mbedtls_ssl_config *conf) {
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+        mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
+#endif
+}
+
+/* Stands for mbedtls_ssl_config_defaults(). A client may use TLS 1.3, as there are servers that have nothing else; a
+ * server does not, because with it mbedtls 3.6 takes the alert of a client that refuses its certificate for damage
+ * (MBEDTLS_ERR_SSL_INVALID_MAC). A DTLS server of Debian's mbedtls refuses every client until it was given keys for
+ * its cookies; MicroPython's is built without them, and a socket of ours that serves is connected to one peer. */
 int tls_config_defaults(mbedtls_ssl_config *conf, int endpoint, int transport, int preset);
 int tls_config_defaults(mbedtls_ssl_config *conf, int endpoint, int transport, int preset) {
         int r = mbedtls_ssl_config_defaults(conf, endpoint, transport, preset);
 
+        if (r == 0 && endpoint == MBEDTLS_SSL_IS_SERVER)
+                without_tls_1_3(conf);
 #ifdef MBEDTLS_SSL_DTLS_HELLO_VERIFY
         if (r == 0 && endpoint == MBEDTLS_SSL_IS_SERVER && transport == MBEDTLS_SSL_TRANSPORT_DATAGRAM)
                 mbedtls_ssl_conf_dtls_cookies(conf, NULL, NULL, NULL);
 #endif
         return r;
+}
+
+/* Stands for mbedtls_ssl_conf_ciphersuites(): suites, ended by 0, and those of TLS 1.3 are 0x1301 and following
+ * (RFC 8446, B.4). Who has chosen none of them would offer 1.3 all the same, and have nothing to speak it with. */
+void tls_ciphersuites_set(mbedtls_ssl_config *conf, const int *suites);
+void tls_ciphersuites_set(mbedtls_ssl_config *conf, const int *suites) {
+        bool any = false;
+
+        for (const int *s = suites; s && *s; s++)
+                any = any || (*s & 0xff00) == 0x1300;
+        if (suites && !any)
+                without_tls_1_3(conf);
+        mbedtls_ssl_conf_ciphersuites(conf, suites);
 }
 
 /* ---- names of errors ---- */
