@@ -118,6 +118,11 @@ def test_client_verifies_the_server(b, server, pki):
     assert lines[0] == "True"
     assert eval(lines[1]) == (b"HTTP/1.0 200 OK", b"GET /it HTTP/1.0", 256017, True)
     assert eval(lines[2])[0] in ("ValueError", "OSError") and "Common Name" in eval(lines[2])[1]
+    # Ciphers of TLS 1.2 can only be spoken with 1.2, also to a server that would rather have 1.3.
+    out = run(repl, "c = ssl.create_default_context(cafile='ca.pem')\n"
+                    "c.set_ciphers(['TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256'])\n"
+                    f"print(get({server.port}, c)[-1])")
+    assert out == "TLSv1.2\n"
     # cadata, and nobody verified.
     out = run(repl, "c = ssl.create_default_context(cadata=open('ca.pem', 'rb').read())\n"
                     f"print(get({server.port}, c)[0])\n"
@@ -197,6 +202,7 @@ print(48919)
     for i in range(3):
         with socket.create_connection((HOST, port), scaled(20)) as s, \
                 context.wrap_socket(s, server_hostname="board.test") as t:
+            assert t.version() == "TLSv1.2"
             t.sendall(b"GET /%d HTTP/1.0\r\nHost: x\r\n\r\n" % i)
             data = b""
             while piece := t.recv(65536):
