@@ -97,8 +97,8 @@
         X(Watchdog2Timeout, "t", "of microcontroller.watchdog, 0 when it is not armed")             \
         X(Watchdog2FedBefore, "t", "how long ago microcontroller.watchdog was armed or fed")        \
         X(StalledBoottime, "t", "since when the VM neither runs nor waits, CLOCK_BOOTTIME; 0: it does") \
-        X(HeapMax, "t", "how far the VM's heap may grow, bytes: [board] heap-max")                  \
-        X(FlashQuota, "t", "what the board's files may take, bytes: [board] flash-quota; 0: no limit") \
+        X(HeapMax, "t", "how far the VM's heap may grow, bytes: [board] heap-max when it booted")   \
+        X(FlashQuota, "t", "what its files may take, bytes: [board] flash-quota when it booted; 0: no limit") \
         X(HeapSize, "t", "of the VM, bytes, as far as it has grown; 0: no VM runs")                 \
         X(HeapFree, "t", "of that, after the last collection")                                      \
         X(GcCount, "t", "garbage collections of this board")                                        \

@@ -25,6 +25,9 @@ enum {
         BOARD_EXIT_ORPHAN = 71, /* the supervisor is gone: a board never outlives it */
 };
 
+/* What os.getenv() will find; libc has no environment any more. Call before there are threads (modules/os.c). */
+void os_environment_take(void);
+
 /* Ends the process here and now. */
 _Noreturn void board_exit_orphan(void);
 _Noreturn void board_exit_fatal(const char *format, ...) _printf_(1, 2);

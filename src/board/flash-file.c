@@ -91,9 +91,10 @@ static int file_open(const FlashPath *path, int flags) {
         if (r == -EACCES && writes && !(flags & O_EXCL)) {
                 int adopted = flash_adopt(path, flags & O_TRUNC);
 
+                /* -ENOENT: there is none to adopt, the directory is what is closed. */
                 if (adopted >= 0)
                         r = flash_path_open(path, flags, 0666);
-                else if (adopted != -ENOENT) /* there is none: it is the directory that is closed */
+                else if (adopted != -ENOENT)
                         r = adopted;
         }
         return r;

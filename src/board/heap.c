@@ -151,12 +151,14 @@ void gc_collect(void) {
         show_collection(began_nsec);
 }
 
-/* What fits into a number of bytes on a microcontroller takes twice as many where pointers are twice as long;
- * programs ask for 100, which would be too few to hold any message. */
+/* What is put into it are mostly pointers, which take twice as many bytes on 64 bits; programs ask for 100, which
+ * would be too few there to hold any message. */
 void *heap_exception_buf(void *size) {
-        mp_int_t n = MAX(MIN(mp_obj_get_int(size), MP_SMALL_INT_MAX / 2), 0);
+        mp_int_t n = MAX(MIN(mp_obj_get_int(size), MP_SMALL_INT_MAX / 2), 0) * (mp_int_t) (sizeof(void *) / 4);
 
-        return mp_alloc_emergency_exception_buf(mp_obj_new_int(n * (mp_int_t) (sizeof(void *) / 4)));
+        if (n > 0 && n <= MP_STATE_VM(mp_emergency_exception_buf_size))
+                return mp_const_none; /* there is one; an exception that somebody still holds may be in it */
+        return mp_alloc_emergency_exception_buf(mp_obj_new_int(n));
 }
 
 void heap_alloc_exec(size_t min_size, void **ret_ptr, size_t *ret_size) {

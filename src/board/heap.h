@@ -11,5 +11,6 @@
 int heap_init(size_t size, size_t max, void *retained) _must_check_;
 
 /* micropython.alloc_emergency_exception_buf(): where an exception is made that is raised with the heap locked.
- * size, an int, is bytes of a microcontroller. Raises MemoryError. */
+ * size, a Python int, is bytes of a microcontroller. Raises MemoryError, and TypeError and OverflowError for what is
+ * no size. Both are mp_obj_t. */
 void *heap_exception_buf(void *size);

@@ -218,6 +218,7 @@ int main(int argc, char *argv[]) {
 
         if (!started_by_supervisor() || !take_arguments(argc, argv, &confinement))
                 return usage(argc, argv);
+        os_environment_take();
         give_up_rights(&confinement);
         block_signals();
         r = prepare();

@@ -233,22 +233,23 @@ static int on_assignment(void *userdata, const char *inih_section, const char *k
         if (l->section_state != SECTION_KNOWN)
                 return 1;
         if (streq(l->section, ENVIRONMENT_SECTION)) {
-                k = NULL; /* it has no table */
                 r = environment_set(&l->config, key, value, reason);
-        } else {
-                k = config_key_find(l->section, key);
-                if (!k) {
-                        unknown_key(l, key);
-                        return 1;
-                }
-                r = config_key_set(k, value, &l->config, reason);
+                if (r == -EINVAL) /* the value may be a secret: not into the journal */
+                        warn(l, "[%s] %s: %s", l->section, shown(buf, key), reason);
+                else if (r < 0)
+                        l->error = r;
+                return 1;
         }
+        k = config_key_find(l->section, key);
+        if (!k) {
+                unknown_key(l, key);
+                return 1;
+        }
+        r = config_key_set(k, value, &l->config, reason);
         if (r == -EINVAL)
                 warn(l, "[%s] %s = %s: %s", l->section, key, shown(buf, value), reason);
         else if (r < 0)
                 l->error = r;
-        else if (!k)
-                return 1;
         else if (k == config_key_find("board", "heap"))
                 remember(l, &l->heap);
         else if (k == config_key_find("reset", "backoff-min"))

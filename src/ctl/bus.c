@@ -72,14 +72,14 @@ int bus_connect_or_explain(const Ctl *c, sd_bus **ret) {
         return r < 0 ? bus_explain(c, r, NULL, "talk to mpyd") : CTL_EXIT_OK;
 }
 
-bool bus_is_the_services(const Ctl *c) {
+bool run_dir_is_the_services(const Ctl *c) {
         return streq(c->run_dir, CONTROL_DEFAULT_RUN_DIR);
 }
 
 static int explain_absent(const Ctl *c, int error) {
         complain("mpyd is not running (%s/%s: %s).", c->run_dir, CONTROL_SOCKET,
                  strerror(-error));
-        if (bus_is_the_services(c))
+        if (run_dir_is_the_services(c))
                 advise("start it: systemctl start mpyd; if it does not stay: journalctl -u mpyd");
         else
                 advise("start it (in a source tree: make run), or see --run-dir and MPYD_RUN_DIR");

@@ -25,7 +25,7 @@ int bus_connect_or_explain(const Ctl *c, sd_bus **ret) _must_check_;
 int bus_explain(const Ctl *c, int error, const sd_bus_error *e, const char *doing);
 
 /* c means the mpyd that systemd runs, by where its socket is, not one that somebody started by hand. */
-bool bus_is_the_services(const Ctl *c);
+bool run_dir_is_the_services(const Ctl *c);
 
 /* All properties as an object with the names in snake_case ("board_pid"); the caller owns it. */
 int bus_get_properties(sd_bus *bus, struct json_t **ret, sd_bus_error *e) _must_check_;

@@ -263,7 +263,9 @@ int flash_new_begin(const Flash *f, const char *path, FlashNew *ret) {
         if (r >= 0) {
                 (void) snprintf(n.temporary, sizeof n.temporary, ".mpyctl-%016llx",
                                 (unsigned long long) number);
-                n.fd = openat(n.parent_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+                n.fd = access("/proc/self/fd", X_OK) < 0 /* which give_name() needs */
+                               ? -EBADF
+                               : openat(n.parent_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
                 if (n.fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
                         n.fd = openat(n.parent_fd, n.temporary,
                                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

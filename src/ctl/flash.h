@@ -43,7 +43,7 @@ typedef int (*FlashEntry)(void *userdata, const char *path, const char *name, co
 int flash_list(const Flash *f, const char *path, FlashEntry entry, void *userdata) _must_check_;
 
 /* A file that takes its place only when it is complete and on the disk. Until then it has no name where the file
- * system can do that, so that nothing is left of a copy that a power cut or a lost connection ends. */
+ * system can do that, so that nothing is left of a copy that a power cut or a lost connection ends before its last step. */
 typedef struct FlashNew {
         int parent_fd, fd;
         char *name;

@@ -12,7 +12,7 @@
 static const StateWords states[] = {
         { "off", "switched off", STYLE_DIM, "mpyctl reset switches it on" },
         { "waiting", "waiting to start", STYLE_YELLOW,
-          "mpyctl log says what went wrong; mpyctl reset tries at once, mpyctl safe-mode enter without the program" },
+          "mpyctl log says what went wrong; mpyctl reset tries at once, mpyctl safe-mode enter does so without the program" },
         { "powering-on", "powering on", STYLE_YELLOW, NULL },
         { "booting", "booting", STYLE_YELLOW, NULL },
         { "running", "running", STYLE_GREEN, NULL },

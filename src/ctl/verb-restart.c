@@ -15,7 +15,7 @@ enum { OPTION_KEEP_PINS = 0x100 };
 static int restart_run(const Ctl *c, const Invocation *in) {
         static char *const argv[] = { (char *) SYSTEMCTL, (char *) "restart", (char *) UNIT, NULL };
 
-        if (!bus_is_the_services(c)) {
+        if (!run_dir_is_the_services(c)) {
                 complain(SYSTEMCTL " restarts the mpyd of %s, not the one of %s.", CONTROL_DEFAULT_RUN_DIR, c->run_dir);
                 advise("restart that one by what started it, or leave --run-dir and MPYD_RUN_DIR out");
                 return CTL_EXIT_FAILURE;

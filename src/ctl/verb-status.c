@@ -74,9 +74,9 @@ static void print_last_error(const char *traceback, uint64_t realtime_usec, uint
                                 format_timespan(span, sizeof span, now - realtime_usec),
                                 realtime_usec < board_usec ? ", before the last reset" : "");
         print_block(label, traceback);
-        if (strstr(traceback, "EACCES"))
-                print_next_step("EACCES is a file that the board's user may not read or write (chmod g+rw; a directory: "
-                                "chmod g+rwx), or a port below 1024");
+        if (strstr(traceback, "EACCES") && !(realtime_usec < board_usec))
+                print_next_step("EACCES is most often a file that the board's user may not read or write (chmod g+rw; a "
+                                "directory: chmod g+rwx), or a port below 1024");
 }
 
 static void print_safe_mode(const json_t *p) {

@@ -166,8 +166,10 @@ static char **board_environment(char *const *configured) {
                 return NULL;
         for (size_t i = 0; i < ELEMENTSOF(passed); i++)
                 for (char **own = environ; own && *own; own++)
-                        if (strncmp(*own, passed[i], strlen(passed[i])) == 0)
-                                env[n++] = *own;
+                        if (strncmp(*own, passed[i], strlen(passed[i])) == 0) {
+                                env[n++] = *own; /* the first of that name, as getenv(3) has it */
+                                break;
+                        }
         for (size_t i = 0; i < n_configured; i++)
                 env[n++] = configured[i];
         return env;

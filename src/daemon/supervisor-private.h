@@ -131,6 +131,9 @@ void supervisor_host_snooze(Supervisor *s, uint64_t usec, const char *who);
 /* The directory that scripts see as "/", O_PATH; made when it is missing. A descriptor or an error. */
 int supervisor_open_flash(Supervisor *s) _must_check_;
 
+/* Notes what is in force from now on, until the next board boots, whatever is reloaded meanwhile. */
+void supervisor_take_figures(Supervisor *s);
+
 /* Handlers that supervisor-setup.c installs. */
 int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata);
 void supervisor_on_console_sync(void *userdata);

@@ -404,6 +404,7 @@ static int start(Supervisor *s) {
         if (r < 0)
                 return journal_log_errno(JOURNAL_DAEMON_REFUSED, r, "Failed to read %s: %m",
                                          s->options.config_path);
+        supervisor_take_figures(s);
         arrange_cgroups(s);
         r = take_directories(s);
         if (r < 0)

@@ -173,7 +173,7 @@ typedef struct Supervisor {
         char *last_reset;              /* a sentence */
         uint64_t started_realtime_usec;
         uint64_t board_realtime_usec, stage_boottime_usec;
-        uint64_t heap_max, flash_quota; /* as the board was told; configuration may say otherwise meanwhile */
+        uint64_t heap_max, flash_quota; /* in force: what the board was told, and not what was reloaded since */
         LifeState shown_state;
         BoardStage shown_stage;
 } Supervisor;

@@ -18,11 +18,13 @@ def test_a_program_reads_what_the_owner_has_set(boards):
     # A program's own changes are its own: they end with it.
     assert repl.exec_raw("from os import *\nputenv('SITE', 'here')\nunsetenv('URL')\n"
                          "print(getenv('SITE'), getenv('URL'))")[0] == "here None\r\n"
-    for wrong in ("putenv('', 'x')", "putenv('a=b', 'x')", "putenv('a', 'x\\0')", "unsetenv('a\\0b')"):
-        assert "OSError: [Errno 22] EINVAL" in repl.exec_raw(wrong)[1], wrong
+    for wrong in ("putenv(1, 'x')", "putenv('a', 2)", "unsetenv(None)", "putenv('a')"):
+        assert "TypeError" in repl.exec_raw(wrong)[1], wrong
     # A soft reset keeps it, and a reload waits for a reset.
     repl.soft_reset_raw()
     assert getenv(repl, "SITE", "URL") == ["north field", "https://a/b?c=d"]
+    done = b.ctl("reload")
+    assert "environment" not in done.stdout + done.stderr, done
     b.set_config({"environment": {"SITE": "south"}})
     done = b.ctl("reload")
     assert "[environment] takes effect at the next reset" in done.stdout + done.stderr, done
@@ -44,4 +46,5 @@ def test_a_mistake_is_told_and_costs_only_itself(boards):
     b = boards({"main.py": "x = 1\n"}, config={"environment": {"LD_PRELOAD": "/tmp/x.so", "SITE": "north"}})
     b.wait_state("idle")
     assert getenv(b.raw(), "LD_PRELOAD", "SITE") == [None, "north"]
-    assert "LD_PRELOAD = /tmp/x.so: would change how the board's process is loaded" in b.ctl("status").stdout
+    assert "[environment] LD_PRELOAD: would change how the board's process is loaded" in b.ctl("status").stdout
+    assert "/tmp/x.so" not in b.ctl("status").stdout + b.log  # values may be secrets

@@ -385,3 +385,11 @@ def test_select_says_what_is_ready(repl):
     assert b"KeyboardInterrupt" in repl.read_until(b"\x04>", 20)
     _, error = repl.exec_raw("select.select([1.5], [], [], 0)")
     assert "OSError: stream operation not supported" in error
+    # What is closed is an error, and not ready for nothing for ever; a connection that was refused is ready for all.
+    for lists in ("[c], [], []", "[], [c], []", "[], [], [c]"):
+        _, error = repl.exec_raw(f"c = socket.socket(); c.close(); select.select({lists})")
+        assert "OSError: [Errno 9] EBADF" in error, error
+    out = run(repl, "c = socket.socket()\nc.setblocking(False)\n"
+                    "try: c.connect(('127.0.0.1', 1))\nexcept OSError: pass\n"
+                    "print([x == [c] for x in select.select((x for x in [c]), [c], [c])])")
+    assert out == "[True, True, True]\n"

@@ -145,7 +145,7 @@ def test_tools_find_a_board_far_away(ctl, host, tmp_path):
     """README's line: a port on the user's own machine, at which mpremote treats the board there as one here."""
     line = re.search(r"^socat .*$", (SOURCE / "README.md").read_text(), re.M)[0]
     command = line.replace("ssh pi@greenhouse mpyctl", f"ssh board mpyctl --run-dir {ctl.board.run_dir}")
-    assert command.count("board") and (command.count("mpyctl --run-dir"), line.count("greenhouse")) == (1, 2)
+    assert command.count("mpyctl --run-dir") == 1, line
     bridge = subprocess.Popen(["sh", "-c", f"exec {command}"], cwd=tmp_path, env=host)
     try:
         ctl.board.wait(lambda p: p["ConsoleHolder"] != "", what="somebody at the REPL")

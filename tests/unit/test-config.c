@@ -202,13 +202,13 @@ static void test_bad_lines(void **state) {
                 { "[board]\nflash-quota = 1K\n",
                   "mpyd.conf:2: [board] flash-quota = 1K: out of range; write 64K to 1T, or off" },
                 { "[environment]\n1A = x\n",
-                  "mpyd.conf:2: [environment] 1A = x: not the name of a variable; write letters, digits and "
+                  "mpyd.conf:2: [environment] 1A: not the name of a variable; write letters, digits and "
                   "_, such as SITE" },
                 { "[environment]\nLD_PRELOAD = /x.so\n",
-                  "mpyd.conf:2: [environment] LD_PRELOAD = /x.so: would change how the board's process is "
+                  "mpyd.conf:2: [environment] LD_PRELOAD: would change how the board's process is "
                   "loaded (ld.so(8)); choose another name" },
                 { "[environment]\nSITE = \xe9\n",
-                  "mpyd.conf:2: [environment] SITE = \\xe9: not UTF-8, and a program could not read it; save "
+                  "mpyd.conf:2: [environment] SITE: not UTF-8, and a program could not read it; save "
                   "the file as UTF-8" },
                 { "[enviroment]\nSITE = x\n",
                   "mpyd.conf:1: [enviroment]: no such section; did you mean [environment]?" },
@@ -535,7 +535,7 @@ static void test_pairs(void **state) {
 static void test_environment(void **state) {
         char text[64 + 16 * (ENVIRONMENT_MAX + 2)];
         size_t n;
-        Config c;
+        Config c, other;
 
         assert_int_equal(mkdir("mpyd.conf.d", 0755), 0);
         put_text("mpyd.conf.d/site.conf", "[environment]\nSITE = south field\nurl = https://a/b?c=d\n");
@@ -548,6 +548,14 @@ static void test_environment(void **state) {
         assert_string_equal(c.environment[3], "url=https://a/b?c=d");
         assert_null(c.environment[4]);
         assert_true(environment_equal(&c, &c));
+        put_text("other.conf", "[environment]\nSITE = south field\nEMPTY =\n_x1 = \xc3\xa9\n");
+        assert_int_equal(config_load("other.conf", true, &other), 0);
+        assert_false(environment_equal(&c, &other)); /* one less */
+        config_done(&other);
+        put_text("other.conf", "[environment]\nSITE = south field\nEMPTY = no\n_x1 = \xc3\xa9\nurl = https://a/b?c=d\n");
+        assert_int_equal(config_load("other.conf", true, &other), 0);
+        assert_false(environment_equal(&c, &other)); /* another value */
+        config_done(&other);
         config_done(&c);
         assert_int_equal(unlink("mpyd.conf.d/site.conf"), 0);
 
@@ -565,7 +573,7 @@ static void test_environment(void **state) {
         c = load_text(text);
         assert_int_equal(c.n_environment, ENVIRONMENT_MAX);
         assert_int_equal(c.n_warnings, 1);
-        assert_string_equal(c.warnings[0], "mpyd.conf:102: [environment] V100 = x: more variables than a board "
+        assert_string_equal(c.warnings[0], "mpyd.conf:102: [environment] V100: more variables than a board "
                                            "takes; put the others into a file on its flash");
         assert_string_equal(c.environment[0], "V0=y");
         config_done(&c);

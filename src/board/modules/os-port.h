@@ -2,8 +2,6 @@
 /* Included by MicroPython's extmod/modos.c: random bytes, and the environment, which begins as [environment] of
  * mpyd.conf. os.sync() is in os.c. */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 static mp_obj_t mp_os_urandom(mp_obj_t count) {
@@ -25,42 +23,36 @@ static mp_obj_t mp_os_urandom(mp_obj_t count) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(mp_os_urandom_obj, mp_os_urandom);
 
-/* The name of a variable, NULL for what cannot be one. */
-static const char *os_variable(mp_obj_t name) {
-        size_t size;
-        const char *s = mp_obj_str_get_data(name, &size);
-
-        return size > 0 && strlen(s) == size && !strchr(s, '=') ? s : NULL;
-}
+/* From os.c: what getenv() finds. */
+mp_obj_t os_environment(void);
 
 static mp_obj_t mp_os_getenv(size_t n_args, const mp_obj_t *args) {
-        const char *name = os_variable(args[0]), *value = name ? getenv(name) : NULL;
+        mp_map_t *map = mp_obj_dict_get_map(os_environment());
+        mp_map_elem_t *found;
+        size_t size;
 
-        if (!value)
-                return n_args > 1 ? args[1] : mp_const_none;
-        return mp_obj_new_str_from_cstr(value);
+        (void) mp_obj_str_get_data(args[0], &size); /* or TypeError */
+        found = mp_map_lookup(map, args[0], MP_MAP_LOOKUP);
+        return found ? found->value : n_args > 1 ? args[1] : mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mp_os_getenv_obj, 1, 2, mp_os_getenv);
 
 /* Until the next reset; nobody but this program sees it. */
-static mp_obj_t mp_os_putenv(mp_obj_t name_in, mp_obj_t value_in) {
+static mp_obj_t mp_os_putenv(mp_obj_t name, mp_obj_t value) {
         size_t size;
-        const char *name = os_variable(name_in), *value = mp_obj_str_get_data(value_in, &size);
 
-        if (!name || strlen(value) != size)
-                mp_raise_OSError(EINVAL);
-        if (setenv(name, value, 1) < 0)
-                mp_raise_OSError(errno);
+        (void) mp_obj_str_get_data(name, &size);
+        (void) mp_obj_str_get_data(value, &size);
+        mp_obj_dict_store(os_environment(), name, value);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(mp_os_putenv_obj, mp_os_putenv);
 
-static mp_obj_t mp_os_unsetenv(mp_obj_t name_in) {
-        const char *name = os_variable(name_in);
+static mp_obj_t mp_os_unsetenv(mp_obj_t name) {
+        size_t size;
 
-        if (!name)
-                mp_raise_OSError(EINVAL);
-        (void) unsetenv(name);
+        (void) mp_obj_str_get_data(name, &size);
+        mp_map_lookup(mp_obj_dict_get_map(os_environment()), name, MP_MAP_LOOKUP_REMOVE_IF_FOUND);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(mp_os_unsetenv_obj, mp_os_unsetenv);
