@@ -66,15 +66,16 @@ static void print_block(const char *label, const char *value) {
 static void print_last_error(const char *traceback, uint64_t realtime_usec, uint64_t board_usec) {
         uint64_t now = now_usec(CLOCK_REALTIME);
         char label[TIMESPAN_MAX + 64], span[TIMESPAN_MAX];
+        bool earlier = realtime_usec < board_usec;
 
         if (realtime_usec == 0 || realtime_usec > now)
                 (void) snprintf(label, sizeof label, "Last error");
         else
                 (void) snprintf(label, sizeof label, "Last error, %s ago%s",
                                 format_timespan(span, sizeof span, now - realtime_usec),
-                                realtime_usec < board_usec ? ", before the last reset" : "");
+                                earlier ? ", before the last reset" : "");
         print_block(label, traceback);
-        if (strstr(traceback, "EACCES") && !(realtime_usec < board_usec))
+        if (strstr(traceback, "EACCES") && !earlier)
                 print_next_step("EACCES is most often a file that the board's user may not read or write (chmod g+rw; a "
                                 "directory: chmod g+rwx), or a port below 1024");
 }

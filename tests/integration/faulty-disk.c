@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* LD_PRELOAD: a disk with a fault. $FAULTY_DISK is a directory; while $FAULTY_DISK_MODE names a
  * file with "full" in it, nothing under the directory can be written (ENOSPC); with "read-only",
- * nothing there can be opened for writing or made (EROFS). The file may change at any time. */
+ * nothing there can be opened for writing or made (EROFS). And wherever: with "named", no file can be without a name
+ * (O_TMPFILE: EOPNOTSUPP); with "no-rename", none can be renamed by renameat(2) (EIO). The file may change at any time,
+ * and have several of these words in it. */
 #undef _FILE_OFFSET_BITS /* both names of each call are to be defined here */
 #undef _TIME_BITS
 #include <dlfcn.h>
@@ -30,7 +32,7 @@ static bool mode_is(const char *wanted) {
         n = read(fd, text, sizeof text - 1);
         (void) close(fd);
         text[n > 0 ? n : 0] = '\0';
-        return strncmp(text, wanted, strlen(wanted)) == 0;
+        return strstr(text, wanted);
 }
 
 static bool path_is_there(const char *path) {
@@ -82,6 +84,30 @@ static bool refuses_open(const char *path, int flags) {
 int open64(const char *path, int flags, ...);
 OPEN(open)
 OPEN(open64)
+
+#define OPENAT(name)                                                                               \
+        EXPORT int name(int dir, const char *path, int flags, ...) {                               \
+                mode_t mode = 0;                                                                   \
+                if (flags & (O_CREAT | O_TMPFILE)) {                                               \
+                        va_list ap;                                                                \
+                        va_start(ap, flags);                                                       \
+                        mode = va_arg(ap, mode_t);                                                 \
+                        va_end(ap);                                                                \
+                }                                                                                  \
+                if ((flags & O_TMPFILE) == O_TMPFILE && mode_is("named"))                          \
+                        return errno = EOPNOTSUPP, -1;                                             \
+                return (int) syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode);            \
+        }
+
+int openat64(int dir, const char *path, int flags, ...);
+OPENAT(openat)
+OPENAT(openat64)
+
+EXPORT int renameat(int from_dir, const char *from, int to_dir, const char *to) {
+        if (mode_is("no-rename"))
+                return errno = EIO, -1;
+        return (int) syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
+}
 
 #define REFUSE_WRITE(fd)                                                                           \
         if (fd_is_full(fd)) {                                                                      \

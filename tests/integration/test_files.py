@@ -16,17 +16,18 @@ import time
 import pytest
 
 from mpydtest import mpyctl_program, timeout
+from mpydtest import test_module as built
 from mpydtest.paths import SOURCE
 
 OK, FAILURE, NOT_RUNNING, PERMISSION, NOT_FOUND, USAGE = 0, 2, 3, 4, 9, 64
 HANG = "while True:\n    try:\n        while True: pass\n    except: pass\n"
 
 
-def ctl(b, *args, code=OK, data=None):
+def ctl(b, *args, code=OK, data=None, environ=None):
     """Runs mpyctl to its end with bytes on both sides; stdout."""
     done = subprocess.run([str(mpyctl_program()), "--run-dir", str(b.run_dir), "--state-dir",
                            str(b.state_dir), *args], input=data or b"", capture_output=True,
-                          timeout=timeout(60))
+                          env={**os.environ, **(environ or {})}, timeout=timeout(60))
     assert done.returncode == code, (args, done)
     return done.stdout if code == OK else done.stderr.decode()
 
@@ -213,6 +214,20 @@ def test_a_file_is_replaced_in_one_step(boards):
     except OSError:
         return  # a file system on which each file has a name
     assert [x.name for x in b.flash.iterdir()] == ["big"]
+
+
+@pytest.mark.parametrize("disk", ["", "named", "no-rename", "named no-rename"])
+def test_a_copy_on_any_disk(boards, tmp_path, disk):
+    """Also where no file can be without a name; and a last step that fails leaves the old one, and nothing else."""
+    b = boards({"log.csv": "old"})
+    (tmp_path / "mode").write_text(disk)
+    faulty = {"FAULTY_DISK_MODE": str(tmp_path / "mode"), "LD_PRELOAD": str(built("faulty-disk.so")),
+              "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    fails = "no-rename" in disk
+    error = ctl(b, "cp", "-", ":log.csv", data=b"new", code=FAILURE if fails else OK, environ=faulty)
+    assert not fails or "Input/output error" in error
+    assert b.read("log.csv") == ("old" if fails else "new")
+    assert [p.name for p in b.flash.iterdir()] == ["log.csv"]
 
 
 def test_nothing_leads_out_of_the_flash(boards, tmp_path):

@@ -595,6 +595,16 @@ def test_last_error_has_a_time(boards):
     assert re.search(r"Last error, .* ago, before the last reset:", status) and "most often" not in status, status
 
 
+def test_reset_of_a_program_that_soft_resets(boards):
+    """What is seen after a hard reset may be the program's own soft reset already: it is not called a hard one."""
+    b = boards({"main.py": "import machine\nmachine.soft_reset()\n"}, config={"reset": {"rate": "unlimited"}})
+    b.wait(lambda p: p["SoftResets"] > 3, what="soft resets")
+    seen = {b.ctl("reset").stdout for _ in range(20)}
+    assert "The board was reset (hard), and its program has soft-reset it since.\n" in seen
+    assert seen <= {"The board was reset (hard), and its program has soft-reset it since.\n",
+                    "The board was reset (hard): HARD_RESET.\n"}
+
+
 def test_a_loop_of_resets_and_the_way_out_of_it(boards):
     b = boards({"main.py": "import machine\nmachine.reset()\n"}, config={"reset": {"burst": "2", "rate": "1/5min"}})
     b.wait_state("waiting")

@@ -62,7 +62,7 @@ static void report(void) {
         char cwd[256] = "?";
         uid_t ruid, euid, suid;
         gid_t rgid, egid, sgid;
-        int n_blocked = 0, kind = -1;
+        int n_blocked = 0, n_switches = 0, kind = -1;
         socklen_t size = sizeof kind;
         mode_t old = umask(0);
 
@@ -81,8 +81,10 @@ static void report(void) {
         for (char **e = environ; *e; e++)
                 if (!strstr(*e, "SAN_OPTIONS="))
                         dprintf(BOARD_FD_CONSOLE_OUT, "env %s\n", *e);
+                else
+                        n_switches++;
         (void) getcwd(cwd, sizeof cwd);
-        dprintf(BOARD_FD_CONSOLE_OUT, "cwd %s\n", cwd);
+        dprintf(BOARD_FD_CONSOLE_OUT, "cwd %s\nswitches %d\n", cwd, n_switches);
         (void) sigprocmask(SIG_BLOCK, NULL, &mask);
         for (int s = 1; s < NSIG; s++)
                 n_blocked += sigismember(&mask, s) == 1;

@@ -72,10 +72,11 @@ static const BoardHandlers handlers = {
         .userdata = told,
 };
 
-static int start(const char *executable, bool change_user) {
+static int start_with(const char *executable, bool change_user, char *const *environment) {
         BoardSpec spec = {
                 .executable = executable,
                 .change_user = change_user,
+                .environment = environment,
                 .uid = 65534,
                 .gid = 65533,
                 .retained_fd = retained_fd,
@@ -86,6 +87,10 @@ static int start(const char *executable, bool change_user) {
         n_logs = n_faults = n_exits = 0;
         exit_status = exit_signal = -100;
         return board_process_new(&board, event, &spec, &handlers, &in_fd, &out_fd, &unread_fd);
+}
+
+static int start(const char *executable, bool change_user) {
+        return start_with(executable, change_user, NULL);
 }
 
 static int setup(void **state) {
@@ -189,6 +194,27 @@ static void test_birth(void **state) {
                         getuid(), getgid(), getgid(), getgid());
         assert_has(output("end\n"), expected);
         assert_int_equal(board_process_pid(NULL), 0);
+}
+
+/* What is configured and nothing else; a switch of the sanitizers' once, however often we have it. */
+static void test_environment(void **state) {
+        char *const configured[] = { (char *) "SITE=north field", (char *) "EMPTY=", NULL };
+        char *many[] = { (char *) "LSAN_OPTIONS=exitcode=1", (char *) "HOME=/", (char *) "LSAN_OPTIONS=exitcode=2",
+                         (char *) "LSAN_OPTIONS=exitcode=3", (char *) "LSAN_OPTIONS=exitcode=4", NULL };
+        char **own = environ;
+        const char *text;
+        int r;
+
+        (void) end(state);
+        environ = many;
+        r = start_with(stand_in, false, configured);
+        environ = own;
+        assert_int_equal(r, 0);
+        order("report\n");
+        text = output("end\n");
+        assert_has(text, "env SITE=north field\nenv EMPTY=\ncwd ");
+        assert_has(text, "switches 1\n");
+        assert_null(strstr(text, "HOME"));
 }
 
 /* Who it is to become it is told, and does itself: until then it has our rights. */
@@ -518,6 +544,8 @@ static void test_no_leaks(void **state) {
 int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_birth, begin, end),
+                cmocka_unit_test_setup_teardown(test_environment, begin, end),
+                cmocka_unit_test_setup_teardown(test_environment, begin, end),
                 cmocka_unit_test_setup_teardown(test_other_user, begin, end),
                 cmocka_unit_test_setup_teardown(test_many_descriptors, begin, end),
                 cmocka_unit_test_setup_teardown(test_our_ends, begin, end),

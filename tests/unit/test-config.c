@@ -13,8 +13,8 @@
 #include <syslog.h>
 
 #include "config/config-key.h"
-#include "config/environment.h"
 #include "config/config.h"
+#include "config/environment.h"
 #include "util/io.h"
 #include "util/parse.h"
 #include "util/text.h"
