@@ -18,6 +18,7 @@ enum { OPTION_SINCE = 0x100, OPTION_ONLY, OPTION_TOTALS, OPTION_FORMAT };
 
 #define LIMIT_DEFAULT 20u
 #define LIMIT_MAX 100000u
+#define FOLD_DEPTH 25u /* for a row of the table, at most so many entries are read */
 
 static Style cause_style(const HistoryRecord *h) {
         if (h->cause == RESET_CAUSE_WDT || h->crashed ||
@@ -63,6 +64,34 @@ static char *summary(const HistoryRecord *h) {
                      exception && *exception ? "; " : "", exception ? exception : "") < 0)
                 return NULL;
         return text;
+}
+
+/* What a tool leaves at the REPL each time that it comes: mpremote alone soft-resets before each command. */
+static bool is_routine(const HistoryRecord *h) {
+        return !h->name && h->cause == RESET_CAUSE_SOFT && h->stage == BOARD_STAGE_REPL && !h->traceback &&
+               !h->crashed && !h->delayed && h->detail;
+}
+
+/* Those in a row, for the same reason, become the newest of them with their number, so that they do not push
+ * out of sight what people look for. Keeps the newest limit records. Returns how many remain. */
+static size_t fold_routine(HistoryRecord *records, size_t n, size_t limit) {
+        size_t k = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                HistoryRecord *h = &records[i], *newer = k > 0 ? &records[k - 1] : NULL;
+
+                if (newer && is_routine(h) && is_routine(newer) && streq(h->detail, newer->detail) &&
+                    streq(h->boot_id, newer->boot_id)) {
+                        newer->repeats += 1 + h->repeats;
+                        history_record_done(h);
+                } else if (k >= limit) {
+                        history_record_done(h);
+                } else if (&records[k++] != h) {
+                        records[k - 1] = *h;
+                        *h = (HistoryRecord) {};
+                }
+        }
+        return k;
 }
 
 static const TableColumn columns[] = {
@@ -288,14 +317,19 @@ static int history_show(const Ctl *c, const char *which) {
 }
 
 static int history_list(const Ctl *c, const HistoryQuery *q) {
+        HistoryQuery wide = *q;
         HistoryRecord *records = NULL;
         size_t n = 0;
         bool live;
         int r;
 
-        r = history_fetch(c, q, &records, &n, &live);
+        if (!c->json)
+                wide.limit = MIN(q->limit * FOLD_DEPTH, LIMIT_MAX);
+        r = history_fetch(c, &wide, &records, &n, &live);
         if (r > 0)
                 return r;
+        if (!c->json)
+                n = fold_routine(records, n, q->limit);
         if (!live && !c->json && isatty(STDERR_FILENO))
                 fprintf(stderr, "mpyd is not running; this is from %s.\n", c->state_dir);
         if (c->json)
@@ -424,7 +458,8 @@ const Verb verb_history = {
                 "long the life before it had lasted, what ran, and why it ended) and events (an\n"
                 "exception, a deep sleep, a start or stop of mpyd, …). Works without a running mpyd.\n"
                 "\"history show N\" tells all about entry N, with the traceback; without N about the\n"
-                "last reset. \"history export\" prints all entries for other programs, oldest first,\n"
+                "last reset. Soft resets at the REPL in a row, as tools make them, are one line with\n"
+                "their number; --json and export have each. \"history export\" prints all entries for other programs, oldest first,\n"
                 "as a JSON object a line or as CSV. \"history --totals\" counts everything since the first entry, also what\n"
                 "is too old to be listed.\n\n"
                 "Options:\n"

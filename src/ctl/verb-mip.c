@@ -93,8 +93,19 @@ static int on_error(void *userdata, const char *data, size_t size) {
         return 0;
 }
 
-static void explain(const Errors *e) {
-        const char *name = strstr(e->text, NOT_INSTALLED);
+/* The exception of a traceback: its last line. */
+static const char *last_line(char *text) {
+        size_t n = strlen(text);
+        char *start;
+
+        while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+                text[--n] = '\0';
+        start = strrchr(text, '\n');
+        return start ? start + 1 : text;
+}
+
+static void explain(Errors *e) {
+        const char *name = strstr(e->text, NOT_INSTALLED), *exception;
 
         if (name) {
                 name += strlen(NOT_INSTALLED);
@@ -102,8 +113,13 @@ static void explain(const Errors *e) {
                 advise("what is above says why; names and versions: https://github.com/micropython/micropython-lib");
                 return;
         }
-        fputs(e->text, stderr);
-        complain("The package was not installed.");
+        exception = last_line(e->text);
+        if (strncmp(exception, "OSError:", strlen("OSError:")) == 0) /* where in mip the network failed helps nobody */
+                complain("The package was not installed: %s", exception);
+        else {
+                fprintf(stderr, "%s\n", e->text);
+                complain("The package was not installed.");
+        }
         advise("the board downloads by itself; where it has no network, mpremote mip install brings it from yours");
 }
 

@@ -216,10 +216,14 @@ def test_reload_says_what_is_wrong_and_what_waits(boards):
     assert "heap-max" in notes[0] and str(b.config_file) in notes[0]  # the mistake, with its file
     assert "heap" in notes[1] and "next reset" in notes[1]
     b.wait_log("Configuration read again.", count=2)
-    assert b.ctl("reload").stdout.splitlines() == [notes[0]]  # the change was noted before
+    again = b.ctl("reload", check=False)
+    assert again.stdout.splitlines() == [notes[0]]  # the change was noted before
+    assert again.returncode == 2 and "but for the mistake above" in again.stderr
     b.config_file.unlink()
-    gone, heap = b.ctl("reload").stdout.splitlines()  # back to the defaults, and that is told
+    gone, heap = b.ctl("reload", check=False).stdout.splitlines()  # back to the defaults, and that is told
     assert str(b.config_file) in gone and "No such file" in gone and "heap" in heap
+    b.set_config({"log": {"level": "debug"}})
+    assert b.ctl("reload").stdout == ""
     b.wait_state("idle")
 
 

@@ -450,6 +450,23 @@ def test_history(own):
     assert "ValueError: compost" in ctl(own, "history", "show")[0]
 
 
+def test_soft_resets_by_tools_do_not_push_out_what_matters(own):
+    """mpremote soft-resets before each command."""
+    own.put({"main.py": "raise ValueError('compost')"})
+    ctl(own, "reset")
+    own.wait_state("idle")
+    for _ in range(9):
+        own.mpremote("exec", "pass")
+    rows = ctl(own, "history", "-n", "3")[0].splitlines()
+    assert len(rows) == 4 and "ValueError: compost" in rows[1], rows  # its event, below the head line
+    # The first of them ended a life with a traceback: it stays a row of its own.
+    assert "ValueError" in rows[2] and "soft reset from the REPL" in rows[2]
+    assert "soft reset from the REPL (×8)" in rows[3] or "(x8)" in rows[3], rows
+    each = json.loads(ctl(own, "--json", "history", "-n", "9")[0])
+    assert [r["cause"] for r in each] == ["SOFT_RESET"] * 9
+    assert rows[3].split()[0] == str(each[-1]["id"])
+
+
 def test_log(own):
     own.put({"main.py": "print('hello from main')"})
     ctl(own, "reset")
