@@ -32,8 +32,14 @@ typedef enum RetainedWord {
         RETAINED_WORD_GC_COUNT,   /* collections in this life */
         RETAINED_WORD_GC_LAST,    /* how long the last one took, µs */
         RETAINED_WORD_GC_LONGEST, /* the longest of this life, µs */
+        RETAINED_WORD_REPL,       /* what the REPL does, RETAINED_REPL_* */
         RETAINED_WORD_MAX,
 } RetainedWord;
+
+/* RETAINED_WORD_REPL: flags, and above them how many times code was run there in this life. */
+#define RETAINED_REPL_RUNS UINT64_C(1) /* code that somebody entered; else it waits for some */
+#define RETAINED_REPL_RAW UINT64_C(2)  /* it is the raw REPL */
+#define RETAINED_REPL_ONE UINT64_C(4)
 
 /* Records. The number is the place in the page: never reuse one. */
 typedef enum RetainedRecord {

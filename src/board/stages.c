@@ -11,6 +11,7 @@
 #include "board/mpy-file.h"
 #include "board/traceback.h"
 #include "board/vm-call.h"
+#include "mpyd/retained.h"
 #include "py/builtin.h"
 #include "py/frozenmod.h"
 #include "py/runtime.h"
@@ -23,9 +24,23 @@ static struct {
         size_t text_size;
 } last_exec;
 
+/* ---- what the REPL does, for the supervisor ---- */
+
+static bool at_repl;
+
+static void show_repl(uint64_t runs) {
+        static uint64_t count;
+        uint64_t raw = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? RETAINED_REPL_RAW : 0;
+
+        count += runs ? RETAINED_REPL_ONE : 0;
+        retained_word_set(retained_word(board.retained, RETAINED_WORD_REPL), count | raw | runs);
+}
+
 /* ---- pyexec tells ---- */
 
 void exec_begin(void) {
+        if (at_repl)
+                show_repl(RETAINED_REPL_RUNS);
         last_exec.result = STAGE_RESULT_OK;
         last_exec.text_size = 0;
 }
@@ -48,6 +63,8 @@ void exec_end(void *exception, int *ret) {
         if (last_exec.result == STAGE_RESULT_OK || last_exec.result == STAGE_RESULT_EXIT)
                 last_exec.text_size = 0; /* a callback printed it */
         (void) irq_mask(false); /* interrupts that were left off would lock the prompt */
+        if (at_repl)
+                show_repl(0);
 }
 
 /* ---- the supervisor is told ---- */
@@ -142,9 +159,10 @@ static bool repl_ended;
 /* Both loops return 0 to change into the other one. */
 static void repl_run(void *arg) {
         for (;;) {
-                bool raw = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL;
-                int r = raw ? pyexec_raw_repl() : pyexec_friendly_repl();
+                int r;
 
+                show_repl(0);
+                r = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl();
                 if (r != 0)
                         break;
         }
@@ -164,6 +182,8 @@ static void tell_safe_mode(void) {
 static void repl_stage(void) {
         StageResult result = STAGE_RESULT_EXIT;
 
+        at_repl = true;
+        show_repl(0); /* before the stage: an earlier life may have been killed while it ran code */
         stage_begin(BOARD_STAGE_REPL);
         tell_safe_mode();
         while (!repl_ended)

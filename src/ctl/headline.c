@@ -17,6 +17,7 @@ static const StateWords states[] = {
         { "booting", "booting", STYLE_YELLOW, NULL },
         { "running", "running", STYLE_GREEN, NULL },
         { "idle", "idle at the REPL", STYLE_GREEN, NULL },
+        { "repl-running", "running code entered at the REPL", STYLE_GREEN, NULL },
         { "stopping", "stopping", STYLE_YELLOW, NULL },
         { "deep-sleep", "in deep sleep", STYLE_CYAN, "mpyctl reset wakes it" },
         { "stuck", "stuck", STYLE_RED,
@@ -41,7 +42,8 @@ const char *since_boottime(char *buf, size_t size, uint64_t usec) {
 
 void headline_print(FILE *f, const json_t *p) {
         const char *state = property_string(p, "state"), *stage = property_string(p, "stage");
-        const StateWords *w = state_words(state);
+        bool at_repl_runs = streq(property_string(p, "repl_state"), "running");
+        const StateWords *w = state_words(at_repl_runs ? "repl-running" : state);
         bool named = streq(state, "booting") || streq(state, "running");
         uint64_t next = property_u64(p, "next_boot_boottime"), now = now_usec(CLOCK_BOOTTIME);
         char span[TIMESPAN_MAX];
@@ -50,7 +52,7 @@ void headline_print(FILE *f, const json_t *p) {
                glyph(GLYPH_DOT), property_string(p, "version"), style_off(f),
                style_on(f, w->style), w->words, named ? " " : "", named ? stage : "",
                style_off(f), style_on(f, STYLE_NONE));
-        if (property_u64(p, "board_pid") > 0 && property_u64(p, "stage_boottime") > 0)
+        if (property_u64(p, "board_pid") > 0 && property_u64(p, "stage_boottime") > 0 && !at_repl_runs)
                 fprintf(f, " for %s", since_boottime(span, sizeof(span),
                                                  property_u64(p, "stage_boottime")));
         if (property_u64(p, "board_pid") == 0 && next > now && next < INT64_MAX)

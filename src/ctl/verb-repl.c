@@ -32,6 +32,7 @@ typedef struct Repl {
         bool at_prompt;        /* the board was at the REPL when we came */
         bool input_ended;
         bool warned;           /* that not all of the input can be typed */
+        char last;             /* of the input from a pipe */
         bool leaving;
         uint64_t wait_usec;
         uint64_t last_output;
@@ -59,6 +60,7 @@ static int take_pipe(Repl *r, const char *in, size_t size) {
                         advise("mpyctl exec - takes all text");
                         r->warned = true;
                 }
+        r->last = in[size - 1];
         if (!r->raw)
                 return paste_filter_pipe(&r->filter, r->at_prompt, in, size, &r->pending,
                                          &r->n_pending);
@@ -72,17 +74,21 @@ static int take_pipe(Repl *r, const char *in, size_t size) {
         return 0;
 }
 
+/* A last line without its end is meant, too; left in the board's line it would be the next user's. */
+static int end_pipe(Repl *r) {
+        r->input_ended = true;
+        r->last_output = now_usec(CLOCK_MONOTONIC);
+        return !r->terminal && !r->raw && r->at_prompt && (unsigned char) r->last >= ' ' ? take_pipe(r, "\n", 1) : 0;
+}
+
 static int on_stdin(Repl *r) {
         char buf[4096];
         ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
 
         if (n < 0)
                 return errno == EINTR || errno == EAGAIN ? 0 : -errno;
-        if (n == 0) {
-                r->input_ended = true;
-                r->last_output = now_usec(CLOCK_MONOTONIC);
-                return 0;
-        }
+        if (n == 0)
+                return end_pipe(r);
         return r->terminal ? take_keys(r, buf, (size_t) n) : take_pipe(r, buf, (size_t) n);
 }
 
@@ -197,14 +203,18 @@ static int talk(Repl *r) {
 
 /* What to expect: a blank screen is no help. The terminal is raw already, or what is typed on seeing this
  * would still be its to edit and to echo. */
-static void greet(const json_t *p) {
-        const char *stage = property_string(p, "stage");
+static void greet(const Repl *r, const json_t *p) {
+        const char *stage = property_string(p, "stage"), *repl = property_string(p, "repl_state");
 
         fprintf(stderr, "%sConnected to the board's REPL. Ctrl-] leaves.%s\r\n",
                 style_on(stderr, STYLE_BOLD), style_off(stderr));
         if (property_u64(p, "board_pid") == 0)
                 fprintf(stderr, "No board runs just now (%s): its output comes when it starts.\r\n",
                         property_string(p, "state"));
+        else if (streq(repl, "running"))
+                fprintf(stderr, "Code that was entered here is running: Ctrl-C interrupts it.\r\n");
+        else if (streq(repl, "raw") && r->raw)
+                fprintf(stderr, "The raw REPL waits: Ctrl-B changes to the normal one.\r\n");
         else if (streq(stage, "repl"))
                 fprintf(stderr, "Ctrl-D starts main.py (soft reset). Enter shows the prompt.\r\n");
         else
@@ -232,6 +242,19 @@ static int explain_end(const Ctl *c, sd_bus *bus, int error) {
         return CTL_EXIT_LOST;
 }
 
+/* A tool that was killed leaves the raw REPL, which shows a person nothing. */
+static int leave_raw_repl(Repl *r, const json_t *p) {
+        static const char normal = '\x02'; /* Ctrl-B */
+
+        if (r->raw || !streq(property_string(p, "repl_state"), "raw"))
+                return 0;
+        r->pending = malloc(1);
+        if (!r->pending)
+                return -ENOMEM;
+        r->pending[r->n_pending++] = normal;
+        return 0;
+}
+
 static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r, const json_t *p) {
         const char *term = getenv("TERM");
         int e;
@@ -243,7 +266,7 @@ static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r, const json_t *p) {
                         complain("Failed to set the terminal: %s.", strerror(-e));
                         return CTL_EXIT_FAILURE;
                 }
-                greet(p);
+                greet(r, p);
         } else
                 (void) signal(SIGPIPE, SIG_IGN); /* write_all() tells */
         e = talk(r);
@@ -290,8 +313,14 @@ static int repl_run(const Ctl *c, const Invocation *in) {
         repl.console = console;
         repl.bus = bus;
         on_bus(&repl); /* what came with the answers is in memory already */
-        repl.at_prompt = streq(property_string(p, "stage"), "repl");
-        r = repl_talk(c, bus, &repl, p);
+        repl.at_prompt = streq(property_string(p, "stage"), "repl") &&
+                         !streq(property_string(p, "repl_state"), "running");
+        repl.filter.line_ended = true; /* of what somebody before may have left in the line */
+        r = leave_raw_repl(&repl, p);
+        if (r >= 0)
+                r = repl_talk(c, bus, &repl, p);
+        else
+                complain("Out of memory.");
         json_decref(p);
         paste_filter_done(&repl.filter);
         free(repl.pending);
@@ -312,8 +341,8 @@ const Verb verb_repl = {
         .help = "Connects this terminal to the board's REPL. It stays over every reset of the\n"
                 "board, and tells why a hard one was. Ctrl-] leaves; Ctrl-C interrupts the program;\n"
                 "Ctrl-D at the prompt is a soft reset. Text of several lines pasted at the prompt\n"
-                "arrives as it was (by the REPL's paste mode). Input from a pipe is typed line by\n"
-                "line; after its end mpyctl listens until the prompt is back.\n\n"
+                "arrives as it was (by the REPL's paste mode). A raw REPL, as a tool leaves it, is\n"
+                "changed to the normal one first. Input from a pipe is typed line by line; after its end mpyctl listens until the prompt is back.\n\n"
                 "Options:\n"
                 "  --take-over      take the REPL from whoever uses it\n"
                 "  --raw            pass pastes and piped bytes on as they are\n"

@@ -26,8 +26,11 @@
 #define INPUT_MAX (3 * QUEUE_SIZE) /* with what a user left behind that has gone */
 #define RETURNED_MAX (LINK_INPUT_MAX + LINK_PIPE_MAX)
 #define REST_MAX (2 * QUEUE_SIZE)  /* of a client that has gone: more than a pty holds */
+#define TAIL_MAX 4096u             /* of what was dropped, for who reads again */
 #define CHUNK 16384u
 #define READS_PER_TURN 8
+#define TAKEN_OVER "\r\nmpyd: %s took over the REPL. mpyctl repl --take-over takes it back.\r\n"
+#define PATIENCE_STEP_USEC (500 * USEC_PER_MSEC)
 #define HOLDER_AGE_USEC USEC_PER_SEC /* looking for a pty's client is expensive */
 
 typedef struct Session {
@@ -41,6 +44,7 @@ struct Console {
         ConsoleSync sync;
         void *userdata;
         uint64_t stall_timeout_usec;
+        bool (*is_users_own)(void *userdata);
 
         Pty *pty;
         sd_event_source *pty_source;
@@ -58,8 +62,11 @@ struct Console {
         ByteQueue output;          /* board → user */
         sd_event_source *stall_timer;
         int unread;                /* by the user when the timer started */
+        uint64_t stall_usec;       /* since when they do not read, CLOCK_MONOTONIC */
         bool stalled;
         uint64_t dropped;
+        char tail[TAIL_MAX];       /* the newest of that */
+        size_t tail_size;
 
         ScriptOutput script;
 
@@ -128,8 +135,21 @@ static void update_sources(Console *c) {
                         c->stalled || c->output.size < QUEUE_SIZE ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
+/* What is dropped is the middle: a tool waits for the end of its code's output, a person looks at the newest. */
+static void drop(Console *c, const char *data, size_t size) {
+        size_t n = MIN(size, (size_t) TAIL_MAX), kept = MIN(c->tail_size, TAIL_MAX - n);
+
+        memmove(c->tail, c->tail + c->tail_size - kept, kept);
+        memcpy(c->tail + kept, data + size - n, n);
+        c->tail_size = kept + n;
+        c->dropped += size;
+}
+
 static void stop_stalling(Console *c) {
         (void) sd_event_source_set_enabled(c->stall_timer, SD_EVENT_OFF);
+        if (c->tail_size > 0 && byte_queue_push(&c->output, c->tail, c->tail_size) >= 0)
+                c->dropped -= c->tail_size;
+        c->tail_size = 0;
         if (c->dropped > 0)
                 journal_log(JOURNAL_REPL_UNREAD, NULL,
                             "The REPL's user did not read: %" PRIu64 " bytes of output were dropped.",
@@ -161,6 +181,7 @@ static void user_changed(Console *c) {
         c->input_dropped = 0;
         c->holder_usec = 0;
         byte_queue_clear(&c->output);
+        c->tail_size = 0;
         stop_stalling(c);
         c->pty_told = false;
         update_sources(c);
@@ -277,8 +298,8 @@ static int on_pty(sd_event_source *s, int fd, uint32_t revents, void *userdata) 
                         take_input(c, buf, (size_t) n);
                 else if (n > 0 && !c->pty_told) {
                         c->pty_told = true;
-                        tell_pty(c, "\r\nmpyd: the REPL is in use by %s; what you type is not read.\r\n",
-                                 c->session.who);
+                        tell_pty(c, "\r\nmpyd: the REPL is in use by %s; what you type is not read. "
+                                 "mpyctl repl --take-over takes it.\r\n", c->session.who);
                 }
         }
         update_sources(c);
@@ -335,8 +356,14 @@ static int user_unread(const Console *c) {
 
 static void start_stall_timer(Console *c) {
         c->unread = user_unread(c);
+        c->stall_usec = now_usec(CLOCK_MONOTONIC);
         (void) sd_event_source_set_time_relative(c->stall_timer, c->stall_timeout_usec);
         (void) sd_event_source_set_enabled(c->stall_timer, SD_EVENT_ONESHOT);
+}
+
+static bool is_patient(const Console *c) {
+        return c->is_users_own && now_usec(CLOCK_MONOTONIC) - c->stall_usec < CONSOLE_PATIENCE_USEC &&
+               c->is_users_own(c->userdata);
 }
 
 static bool stall_timer_runs(Console *c) {
@@ -373,6 +400,11 @@ static int on_stall(sd_event_source *s, uint64_t usec, void *userdata) {
                 start_stall_timer(c);
                 return 0;
         }
+        if (has_user(c) && is_patient(c)) {
+                (void) sd_event_source_set_time_relative(s, PATIENCE_STEP_USEC);
+                (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+                return 0;
+        }
         journal_log(JOURNAL_REPL_UNREAD, NULL,
                     "The REPL's user does not read; the program goes on without them.");
         c->stalled = true;
@@ -384,7 +416,7 @@ static void deliver(Console *c, const char *data, size_t size) {
         if (!has_user(c))
                 return;
         if (c->stalled || byte_queue_push(&c->output, data, size) < 0) {
-                c->dropped += size;
+                drop(c, data, size);
                 return;
         }
         flush_output(c);
@@ -530,12 +562,12 @@ int console_open_session(Console *c, const char *who, bool take_over, int *ret) 
 
         if (has_session(c)) {
                 char text[256];
-                int n = snprintf(text, sizeof text, "\r\nmpyd: %s took over the REPL.\r\n", who);
+                int n = snprintf(text, sizeof text, TAKEN_OVER, who);
 
                 (void) !write(c->session.fd, text, MIN((size_t) MAX(n, 0), sizeof text - 1));
                 close_session(c);
         } else
-                tell_pty(c, "\r\nmpyd: %s took over the REPL.\r\n", who);
+                tell_pty(c, TAKEN_OVER, who);
 
         c->session = (Session) { .fd = TAKE_FD(ours), .who = name, .source = source };
         user_changed(c);
@@ -583,6 +615,7 @@ int console_new(Console **ret, sd_event *event, const ConsoleOptions *options, C
                 .sync = sync,
                 .userdata = userdata,
                 .stall_timeout_usec = options->stall_timeout_usec,
+                .is_users_own = options->is_users_own,
                 .session.fd = -EBADF,
                 .in_fd = -EBADF,
                 .out_fd = -EBADF,

@@ -320,7 +320,7 @@ static void on_watchdog(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a
 static void on_asked(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         char detail[LIFE_DETAIL_MAX];
         const char *place = stage_place(l->reached);
-        bool by_program = asked_by_program(l, e);
+        bool by_program = asked_by_program(l, e), raw;
 
         if (!life_has_board(l) || l->state == LIFE_STUCK || l->step == LIFE_STOP_KILL)
                 return;
@@ -339,11 +339,14 @@ static void on_asked(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         switch (e->kind) {
         case RESET_KIND_SOFT:
                 l->promised = true;
+                /* The raw REPL is a tool's that is there. When the order is another one's and nobody is, the
+                 * program is meant to start. */
+                raw = e->raw_repl && (!l->intended || e->attended);
                 if (!l->intended) {
                         say(detail, "soft reset from %s", place);
                         intend(l, RESET_KIND_SOFT, l->next.reason, by_program, detail);
                 }
-                l->intent.raw_repl = e->raw_repl;
+                l->intent.raw_repl = raw;
                 l->state = LIFE_STOPPING;
                 set_deadline(l, LIFE_CLOCK_MONOTONIC, now, l->limits.abort_timeout_usec);
                 if (l->step == LIFE_STOP_NONE || l->step == LIFE_STOP_INTERRUPT)

@@ -2,6 +2,8 @@
 /* When is a program started again? */
 #include "daemon/recovery.h"
 
+#include "mpyd/retained.h"
+
 /* Doubles with each reload in a row. */
 static uint64_t after_exception(const Recovery *r) {
         uint64_t wait = r->limits.after_exception_usec;
@@ -40,6 +42,7 @@ void recovery_on_reset(Recovery *r, bool ours) {
                 r->reloads = 0;
         r->why = RECOVERY_NO_NEED;
         r->at_repl = r->had_user = false;
+        r->repl_seen = 0;
         r->due_usec = UINT64_MAX;
 }
 
@@ -76,17 +79,30 @@ void recovery_on_repl(Recovery *r, bool main_left_out, uint64_t now_usec) {
         arm(r, now_usec);
 }
 
-void recovery_on_user(Recovery *r, bool attended, uint64_t now_usec) {
+void recovery_on_user(Recovery *r, bool attended, uint64_t repl, uint64_t now_usec) {
         if (attended == r->attended)
                 return;
         r->attended = attended;
+        r->repl_seen = repl;
         r->had_user |= attended && r->at_repl;
         arm(r, now_usec);
 }
 
-RecoveryAction recovery_look(Recovery *r, uint64_t now_usec) {
+/* Code of the REPL runs, or has run since the wait began. */
+static bool is_busy(Recovery *r, uint64_t repl) {
+        bool busy = (repl | r->repl_seen) & RETAINED_REPL_RUNS || repl / RETAINED_REPL_ONE != r->repl_seen / RETAINED_REPL_ONE;
+
+        r->repl_seen = repl;
+        return busy;
+}
+
+RecoveryAction recovery_look(Recovery *r, uint64_t repl, uint64_t now_usec) {
         if (now_usec < r->due_usec)
                 return RECOVERY_NOTHING;
+        if (is_busy(r, repl)) {
+                arm(r, now_usec);
+                return RECOVERY_NOTHING;
+        }
         r->due_usec = UINT64_MAX;
         if (r->why != RECOVERY_EXCEPTION || r->had_user)
                 return RECOVERY_RELOAD;

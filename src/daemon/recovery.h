@@ -7,7 +7,8 @@
  *  stopped by Ctrl-C, or left out by a tool ............ soft reset, idle_restart after its user has gone
  *  returned ............................................ nothing: it meant to
  *
- * While somebody uses the REPL nothing happens. Times are CLOCK_BOOTTIME. */
+ * While somebody uses the REPL nothing happens, nor while code runs that they have left there. Times are
+ * CLOCK_BOOTTIME. repl is RETAINED_WORD_REPL. */
 #pragma once
 
 #include <errno.h>
@@ -38,6 +39,7 @@ typedef struct Recovery {
         bool at_repl;
         bool attended;        /* somebody uses the REPL */
         bool had_user;        /* in this life, at its REPL */
+        uint64_t repl_seen;   /* its word when the wait began */
         unsigned reloads;     /* in a row, for exceptions */
         uint64_t due_usec;    /* UINT64_MAX: not */
 } Recovery;
@@ -65,7 +67,7 @@ void recovery_on_stage_end(Recovery *r, BoardStage stage, StageResult result, ui
 /* The REPL begins. main_left_out: a tool wanted it at once (S52). */
 void recovery_on_repl(Recovery *r, bool main_left_out, uint64_t now_usec);
 
-void recovery_on_user(Recovery *r, bool attended, uint64_t now_usec);
+void recovery_on_user(Recovery *r, bool attended, uint64_t repl, uint64_t now_usec);
 
-/* What is due at now; told once. */
-RecoveryAction recovery_look(Recovery *r, uint64_t now_usec);
+/* What is due at now; told once. Where code was run meanwhile, or runs, the wait begins anew. */
+RecoveryAction recovery_look(Recovery *r, uint64_t repl, uint64_t now_usec);

@@ -100,6 +100,8 @@ void supervisor_recovery_stage_end(Supervisor *s, BoardStage stage, StageResult 
 void supervisor_recovery_repl(Supervisor *s);    /* the REPL begins */
 void supervisor_recovery_user(void *userdata, bool in_use);
 void supervisor_recovery_reload(Supervisor *s);
+uint64_t supervisor_repl_word(const Supervisor *s); /* RETAINED_WORD_REPL; 0 while the board is not at its REPL */
+bool supervisor_repl_runs(void *userdata);          /* code that its user has entered */
 
 /* Telling the owner: supervisor-notify.c. */
 int supervisor_notify_new(Supervisor *s) _must_check_;

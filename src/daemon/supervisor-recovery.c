@@ -23,6 +23,14 @@ static uint64_t *reloads_word(Supervisor *s) {
         return retained_word(s->retained, RETAINED_WORD_RELOADS);
 }
 
+uint64_t supervisor_repl_word(const Supervisor *s) {
+        return s->life.state == LIFE_IDLE ? retained_word_get(retained_word(s->retained, RETAINED_WORD_REPL)) : 0;
+}
+
+bool supervisor_repl_runs(void *userdata) {
+        return supervisor_repl_word(userdata) & RETAINED_REPL_RUNS;
+}
+
 /* After each change of what recovery.c knows. */
 static void follow(Supervisor *s) {
         retained_word_set(reloads_word(s), s->recovery.reloads);
@@ -52,7 +60,7 @@ void supervisor_recovery_repl(Supervisor *s) {
 void supervisor_recovery_user(void *userdata, bool in_use) {
         Supervisor *s = userdata;
 
-        recovery_on_user(&s->recovery, in_use, now_usec(CLOCK_BOOTTIME));
+        recovery_on_user(&s->recovery, in_use, supervisor_repl_word(s), now_usec(CLOCK_BOOTTIME));
         supervisor_panel_follow(s);
         if (s->recovery_timer)
                 follow(s);
@@ -65,7 +73,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         LifeEvent e = { .type = LIFE_EVENT_ORDER, .reason = RESET_REASON_SOFTWARE };
         char detail[LIFE_DETAIL_MAX];
 
-        switch (recovery_look(&s->recovery, now_usec(CLOCK_BOOTTIME))) {
+        switch (recovery_look(&s->recovery, supervisor_repl_word(s), now_usec(CLOCK_BOOTTIME))) {
         case RECOVERY_RELOAD:
                 e.kind = RESET_KIND_SOFT;
                 if (s->recovery.reloads > reloads)

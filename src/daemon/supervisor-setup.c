@@ -259,6 +259,7 @@ static int make_console(Supervisor *s, gid_t gid) {
                 .link = s->repl_link,
                 .gid = gid,
                 .stall_timeout_usec = s->config.console.stall_timeout_usec,
+                .is_users_own = supervisor_repl_runs,
                 .pty_master = service_claim(s->service, STORED_CONSOLE),
         };
         int r = -ENOENT;

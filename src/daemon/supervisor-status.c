@@ -173,6 +173,13 @@ static int show_WatchdogsSuspendedUsec(Supervisor *s, sd_bus_message *m) {
 static int show_SnoozeBoottime(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->snooze_until_usec > now_usec(CLOCK_BOOTTIME) ? s->snooze_until_usec : 0);
 }
+static int show_ReplState(Supervisor *s, sd_bus_message *m) {
+        uint64_t repl = supervisor_repl_word(s);
+
+        if (s->life.state != LIFE_IDLE)
+                return append_string(m, "");
+        return append_string(m, supervisor_repl_runs(s) ? "running" : repl & RETAINED_REPL_RAW ? "raw" : "prompt");
+}
 static int show_ConsolePath(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->repl_link);
 }

@@ -168,15 +168,12 @@ def test_client_that_opens_later_is_told(board):
 
 @pytest.mark.parametrize("by", ["pty", "session"])
 def test_user_that_does_not_read_does_not_stop_the_board(boards, by):
-    b = boards({"go.py": PRINTER}, config={"console": {"stall-timeout": "200ms"}})
-    if by == "pty":
-        repl = b.friendly()
-    else:
-        b.wait_state("idle")
-        repl = b.open_session()
-        repl.sync()
+    b = boards({"main.py": PRINTER, "boot.py": "import time\nwhile 'go' not in __import__('os').listdir(): "
+                "time.sleep_ms(10)\n"}, config={"console": {"stall-timeout": "200ms"}})
+    b.wait_stage("boot.py")
+    repl = b.open_repl() if by == "pty" else b.open_session()
     start = time.monotonic()
-    repl.write(b"import go\r")
+    (b.flash / "go").touch()
     while not (b.flash / "done").exists():
         assert time.monotonic() - start < timeout(30), b.log
         time.sleep(0.02)
@@ -186,6 +183,23 @@ def test_user_that_does_not_read_does_not_stop_the_board(boards, by):
     repl.read_for(0.5)
     repl.sync()
     assert repl.line("1 + 1") == "2\r\n"
+
+
+def test_code_that_a_user_entered_waits_for_them(boards):
+    """`mpremote run x.py | less`: its output waits for its reader, as that of a program does in a pipe."""
+    b = boards({}, config={"console": {"stall-timeout": "200ms"}})
+    repl = b.raw()
+    repl.write(f"for i in range({LINES}): print('line', i)\x04".encode())
+    time.sleep(2)
+    assert b.get("ReplState") == "running" and "does not read" not in b.log
+    repl.read_until(b"OK")
+    assert repl.read_until(b"\x04\x04>", timeout=60) == \
+        "".join(f"line {i}\r\n" for i in range(LINES)).encode() + b"\x04\x04>"
+    # A reset does not wait for them.
+    repl.write(f"for i in range({LINES}): print('line', i)\x04".encode())
+    time.sleep(0.5)
+    b.control.reset("soft")
+    b.wait(lambda p: p["SoftResets"] >= 1 and p["State"] == "idle" and p["ReplState"] != "running", timeout=10)
 
 
 def test_reading_user_gets_every_byte(board):

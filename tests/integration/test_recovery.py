@@ -48,6 +48,49 @@ def test_a_user_is_not_disturbed(boards):
     b.wait(lambda p: runs(b) == n + 1, what="a new start after its user has gone")
 
 
+def test_a_tool_that_was_killed_leaves_no_raw_repl(boards):
+    """Thonny is killed at its end and leaves the raw REPL, in which main.py does not start."""
+    b = boards({"main.py": WAITS}, config={"recovery": {"idle-restart": "1s"}})
+    b.wait_state("running")
+    repl = b.open_repl()
+    repl.write(b"\x03\x01")
+    repl.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+    assert (b.get("State"), b.get("ReplState")) == ("idle", "raw")
+    repl.close()
+    b.wait(lambda p: p["State"] == "running" and runs(b) == 2, what="main.py, again")
+
+
+def test_an_order_with_nobody_there_starts_main_py(boards):
+    b = boards({"main.py": NOTE})
+    b.wait_state("idle")
+    for n, stay in ((2, False), (2, True)):
+        repl = b.open_repl()
+        repl.write(b"\x01")
+        repl.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+        if not stay:
+            repl.close()
+            b.wait(lambda p: p["ConsoleHolder"] == "")
+        b.ctl("reset", "--soft")
+        b.wait_state("idle")
+        assert runs(b) == n
+    assert b.get("ReplState") == "raw"
+
+
+def test_code_that_was_left_running_is_left_alone(boards):
+    """mpremote run --no-follow"""
+    b = boards({"main.py": WAITS}, config={"recovery": {"idle-restart": "1s"}})
+    b.wait_state("running")
+    (b.dir / "left.py").write_text("import time\nfor i in range(40):\n    open('/count', 'w').write(str(i))\n"
+                                    "    time.sleep_ms(100)\n")
+    b.mpremote("run", "--no-follow", str(b.dir / "left.py"))
+    status = b.ctl("status").stdout
+    assert "running code entered at the REPL" in status and "idle" not in status
+    assert "running code entered at the REPL" in b.ctl("top", "-n", "1").stdout
+    b.wait(lambda p: p["ReplState"] == "prompt", timeout=20, what="its end")
+    assert ((b.flash / "count").read_text(), runs(b), b.get("SoftResets")) == ("39", 1, 1)  # mpremote's own
+    b.wait(lambda p: p["State"] == "running" and runs(b) == 2, what="main.py, again")
+
+
 def test_a_forgotten_ctrl_c(boards):
     b = boards({"main.py": WAITS}, config={"recovery": {"idle-restart": "1s"}})
     b.wait_state("running")

@@ -379,7 +379,8 @@ static void test_session(void **state) {
         put(a, "x");
         put(a, "y");
         assert_reads(a, "\r\nmpyd: the REPL is in use by mpyctl eval (pid 1, uid 0); "
-                        "what you type is not read.\r\n");
+                        "what you type is not read. "
+                        "mpyctl repl --take-over takes it.\r\n");
         assert_reads(board_in, "");
 
         /* And has its turn when the session is over. */
@@ -408,7 +409,7 @@ static void test_busy_terminal(void **state) {
 
         assert_int_equal(console_open_session(console, "mpyctl", false, &s), -EBUSY);
         assert_int_equal(console_open_session(console, "mpyctl (root)", true, &s), 0);
-        assert_reads(a, "\r\nmpyd: mpyctl (root) took over the REPL.\r\n");
+        assert_reads(a, "\r\nmpyd: mpyctl (root) took over the REPL. mpyctl repl --take-over takes it back.\r\n");
         put(s, "for the board");
         assert_reads(board_in, "for the board");
         leave(a); /* is nothing to the session */
@@ -427,7 +428,7 @@ static void test_session_takes_over_a_session(void **state) {
         put(board_out, "not read by first");
         assert_int_equal(console_open_session(console, "second", true, &second), 0);
         assert_int_equal(fd_set_nonblock(second, true), 0);
-        assert_reads(s, "not read by first\r\nmpyd: second took over the REPL.\r\n");
+        assert_reads(s, "not read by first\r\nmpyd: second took over the REPL. mpyctl repl --take-over takes it back.\r\n");
         assert_int_equal(read(s, &c, 1), 0); /* closed */
         assert_reads(second, "");
         put(second, "x");
@@ -553,9 +554,14 @@ static void test_stall(void **state) {
                 assert_true(now_usec(CLOCK_MONOTONIC) - start >= STALL_USEC);
                 assert_non_null(strstr(log_text, "does not read; the program goes on without them"));
 
-                /* It reads again: what was kept, then a gap, then all that is new. */
+                put(board_out, "the newest"); /* of what it does not read */
+                while (turn(20) > 0)
+                        ;
+
+                /* It reads again: what was kept, then a gap, then the newest, then all that is new. */
                 n = drain(a, got, sizeof got);
                 assert_true(n > 0 && n < sizeof got);
+                assert_memory_equal(got + n - strlen("the newest"), "the newest", strlen("the newest"));
                 assert_non_null(strstr(log_text, "bytes of output were dropped"));
                 put(board_out, "here again");
                 assert_reads(a, "here again");

@@ -755,7 +755,10 @@ static const Naming namings[] = {
           ENDED(REPL, 3) },
         { P_RUNNING, BY(ORDER_SOFT, STAGE_STOPPING, ASKED_SOFT, EXITED),
           RESET(SOFT, POWER_ON, SOFT, SUPERVISOR_RELOAD, "soft reset asked for by a test"),
-          .raw_repl = true, ENDED(MAIN, 3) },
+          ENDED(MAIN, 3) },
+        /* Nobody is there any more whose raw REPL it is. */
+        { P_IDLE, BY(ORDER_SOFT, STAGE_STOPPING, ASKED_SOFT, EXITED),
+          RESET(SOFT, POWER_ON, SOFT, REPL_RELOAD, "soft reset asked for by a test"), ENDED(REPL, 3) },
         { P_IDLE, BY(ORDER_SOFT, EXITED),
           RESET(SOFT, POWER_ON, SOFT, REPL_RELOAD, "soft reset asked for by a test"), ENDED(REPL, 3) },
 
@@ -932,6 +935,19 @@ static void test_raw_repl_lasts_one_reset(void **state) {
         step(&w, &(LifeEvent) { .type = LIFE_EVENT_ASKED, .kind = RESET_KIND_SOFT });
         happen(&w, EXITED);
         assert_false(w.life.next.raw_repl);
+}
+
+/* The raw REPL is its user's: over an order of somebody else it lasts while they are there. */
+static void test_raw_repl_over_an_order(void **state) {
+        for (unsigned attended = 0; attended < 2; attended++) {
+                World w = world_at(P_IDLE);
+
+                PLAY(&w, ORDER_SOFT, STAGE_STOPPING);
+                step(&w, &(LifeEvent) { .type = LIFE_EVENT_ASKED, .kind = RESET_KIND_SOFT, .raw_repl = true,
+                                        .attended = attended });
+                happen(&w, EXITED);
+                assert_int_equal(w.life.next.raw_repl, attended);
+        }
 }
 
 /* A soft reset keeps the reason over any number of lives. */
@@ -1545,6 +1561,7 @@ int main(void) {
                 cmocka_unit_test(test_late_record),
                 cmocka_unit_test(test_soft_reset_does_not_wait_for_the_disk),
                 cmocka_unit_test(test_raw_repl_lasts_one_reset),
+                cmocka_unit_test(test_raw_repl_over_an_order),
                 cmocka_unit_test(test_reason_survives_soft_resets),
                 cmocka_unit_test(test_forced_stop),
                 cmocka_unit_test(test_forced_stop_in_finalisers),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "daemon/recovery.h"
+#include "mpyd/retained.h"
 #include "util/parse.h"
 
 #define SEC USEC_PER_SEC
@@ -21,13 +22,14 @@ enum { NOTHING = RECOVERY_NOTHING, RELOAD = RECOVERY_RELOAD, HARD = RECOVERY_HAR
 /* One step of a story, at a time after START. */
 typedef struct Step {
         uint64_t at;
-        enum { RESET, OURS, MAIN, BOOT, REPL, REPL_RAW, COMES, GOES, LOOK } what;
+        enum { RESET, OURS, MAIN, BOOT, REPL, REPL_RAW, COMES, GOES, LOOK, RUNS, ENDS } what;
         int result;        /* MAIN, BOOT: how it ended; LOOK: the action */
         uint64_t ran;      /* MAIN, BOOT */
         uint64_t due;      /* after it, after START; 0 means NEVER */
 } Step;
 
 static void tell(const RecoveryLimits *l, const Step *steps, size_t n) {
+        uint64_t repl = 0;
         Recovery r;
 
         recovery_init(&r, l, 0);
@@ -51,10 +53,16 @@ static void tell(const RecoveryLimits *l, const Step *steps, size_t n) {
                         break;
                 case COMES:
                 case GOES:
-                        recovery_on_user(&r, s->what == COMES, now);
+                        recovery_on_user(&r, s->what == COMES, repl, now);
+                        break;
+                case RUNS:
+                        repl = (repl + RETAINED_REPL_ONE) | RETAINED_REPL_RUNS;
+                        break;
+                case ENDS:
+                        repl = (repl & ~RETAINED_REPL_RUNS) ^ RETAINED_REPL_RAW;
                         break;
                 case LOOK:
-                        if ((int) recovery_look(&r, now) != s->result)
+                        if ((int) recovery_look(&r, repl, now) != s->result)
                                 fail_msg("step %zu: another action than %d", i, s->result);
                         break;
                 }
@@ -127,6 +135,25 @@ static void test_a_tool_that_has_gone(void **state) {
              { 15 * MINUTE + 1 * SEC, LOOK, RELOAD });
 }
 
+/* mpremote run --no-follow: what runs at the REPL is a program too. */
+static void test_code_that_was_left_running(void **state) {
+        TELL({ 0, COMES }, { 0, REPL_RAW },
+             { 1 * SEC, RUNS }, { 1 * SEC, GOES, .due = 15 * MINUTE + 1 * SEC },
+             { 15 * MINUTE + 1 * SEC, LOOK, NOTHING, .due = 30 * MINUTE + 1 * SEC },
+             { 29 * MINUTE, ENDS, .due = 30 * MINUTE + 1 * SEC },
+             { 30 * MINUTE + 1 * SEC, LOOK, NOTHING, .due = 45 * MINUTE + 1 * SEC }, /* it ran a minute ago */
+             { 45 * MINUTE + 1 * SEC, LOOK, RELOAD });
+        /* It ran and ended between two looks, the second time with its user gone already. */
+        TELL({ 0, COMES }, { 0, REPL_RAW }, { 1 * SEC, RUNS }, { 2 * SEC, ENDS },
+             { 3 * SEC, GOES, .due = 15 * MINUTE + 3 * SEC }, { 4 * SEC, RUNS, .due = 15 * MINUTE + 3 * SEC },
+             { 5 * SEC, ENDS, .due = 15 * MINUTE + 3 * SEC },
+             { 15 * MINUTE + 3 * SEC, LOOK, NOTHING, .due = 30 * MINUTE + 3 * SEC },
+             { 30 * MINUTE + 3 * SEC, LOOK, RELOAD });
+        /* Nor does an exception of main.py, seen by nobody, end what runs now. */
+        TELL({ 0, MAIN, STAGE_RESULT_EXCEPTION }, { 0, REPL, .due = 30 * SEC }, { 1 * SEC, RUNS, .due = 30 * SEC },
+             { 30 * SEC, LOOK, NOTHING, .due = 60 * SEC }, { 60 * SEC, LOOK, NOTHING, .due = 90 * SEC });
+}
+
 static void test_who_looks_at_an_exception_is_not_disturbed(void **state) {
         TELL({ 0, MAIN, STAGE_RESULT_EXCEPTION }, { 0, REPL, .due = 30 * SEC },
              { 10 * SEC, COMES },
@@ -154,7 +181,7 @@ static void test_a_count_from_outside_is_bounded(void **state) {
         recovery_on_stage_end(&r, BOARD_STAGE_MAIN, STAGE_RESULT_EXCEPTION, 0);
         recovery_on_repl(&r, false, START);
         assert_true(r.due_usec > START && r.due_usec < NEVER);
-        assert_int_equal(recovery_look(&r, r.due_usec), RECOVERY_HARD_RESET);
+        assert_int_equal(recovery_look(&r, 0, r.due_usec), RECOVERY_HARD_RESET);
         assert_int_equal(r.reloads, 0);
 }
 
@@ -165,6 +192,7 @@ int main(void) {
                 cmocka_unit_test(test_a_program_that_returned_is_left_alone),
                 cmocka_unit_test(test_a_forgotten_ctrl_c),
                 cmocka_unit_test(test_a_tool_that_has_gone),
+                cmocka_unit_test(test_code_that_was_left_running),
                 cmocka_unit_test(test_who_looks_at_an_exception_is_not_disturbed),
                 cmocka_unit_test(test_off),
                 cmocka_unit_test(test_a_count_from_outside_is_bounded),
