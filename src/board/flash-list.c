@@ -17,10 +17,10 @@ typedef struct FlashList {
         mp_fun_1_t finaliser;
         int fd;
         bool as_str;
-        unsigned start, end;         /* of what is unread in records */
-        size_t path_size;
         char *path;                  /* of the directory, for following links */
-        _Alignas(8) char records[RECORDS_SIZE];
+        vstr_t names;                /* each with its NUL, as the kernel has them */
+        uint32_t *sorted;            /* where they begin, in the order of their bytes */
+        size_t n, next;
 } FlashList;
 
 static mp_obj_t list_close(mp_obj_t self_in) {
@@ -30,65 +30,73 @@ static mp_obj_t list_close(mp_obj_t self_in) {
         return mp_const_none;
 }
 
-static const struct dirent64 *list_next_record(FlashList *l) {
-        const struct dirent64 *d;
+static void read_names(FlashList *l) {
+        _Alignas(8) char records[RECORDS_SIZE];
+        ssize_t size;
 
-        if (l->fd < 0)
-                return NULL;
-        if (l->start == l->end) {
-                ssize_t n = getdents64(l->fd, l->records, sizeof l->records);
+        while ((size = getdents64(l->fd, records, sizeof records)) > 0)
+                for (ssize_t i = 0; i < size;) {
+                        const struct dirent64 *d = (const struct dirent64 *) (const void *) (records + i);
 
-                if (n <= 0) {
-                        int r = n < 0 ? errno : 0;
-
-                        (void) list_close(MP_OBJ_FROM_PTR(l));
-                        if (r > 0 && r != ENOENT) /* ENOENT: removed while it is listed */
-                                mp_raise_OSError(r);
-                        return NULL;
+                        i += d->d_reclen;
+                        if (streq(d->d_name, ".") || streq(d->d_name, ".."))
+                                continue;
+                        vstr_add_strn(&l->names, d->d_name, strlen(d->d_name) + 1);
+                        l->n++;
                 }
-                l->start = 0;
-                l->end = (unsigned) n;
+        if (size < 0 && errno != ENOENT) /* ENOENT: removed while it is listed */
+                mp_raise_OSError(errno);
+}
+
+static int by_name(const void *a, const void *b, void *names) {
+        const char *text = names;
+
+        return strcmp(text + *(const uint32_t *) a, text + *(const uint32_t *) b);
+}
+
+/* The kernel's order is none; littlefs, which programs come from, has this one. */
+static void sort_names(FlashList *l) {
+        l->sorted = m_new(uint32_t, l->n);
+        for (size_t i = 0, at = 0; i < l->n; i++) {
+                l->sorted[i] = (uint32_t) at;
+                at += strlen(l->names.buf + at) + 1;
         }
-        d = (const struct dirent64 *) (const void *) (l->records + l->start);
-        l->start += d->d_reclen;
-        return d;
+        qsort_r(l->sorted, l->n, sizeof *l->sorted, by_name, l->names.buf);
 }
 
 /* What an entry is for a script; false when it does not exist for it. */
-static bool list_stat(const FlashList *l, const struct dirent64 *d, struct stat *ret) {
+static bool list_stat(const FlashList *l, const char *name, struct stat *ret) {
         FlashPath path;
 
-        if (streq(d->d_name, ".") || streq(d->d_name, ".."))
+        if (l->as_str && !utf8_check((const byte *) name, strlen(name)))
                 return false;
-        if (l->as_str && !utf8_check((const byte *) d->d_name, strlen(d->d_name)))
-                return false;
-        if (fstatat(l->fd, d->d_name, ret, AT_SYMLINK_NOFOLLOW) < 0)
+        if (fstatat(l->fd, name, ret, AT_SYMLINK_NOFOLLOW) < 0)
                 return false;
         if (S_ISLNK(ret->st_mode)) /* what it leads to, in the jail */
-                return flash_path_join(&path, l->path, d->d_name) == 0 &&
+                return flash_path_join(&path, l->path, name) == 0 &&
                        flash_path_stat(&path, ret) == 0;
         return S_ISREG(ret->st_mode) || S_ISDIR(ret->st_mode);
 }
 
 static mp_obj_t list_iternext(mp_obj_t self_in) {
         FlashList *l = MP_OBJ_TO_PTR(self_in);
-        const struct dirent64 *d;
         struct stat st;
 
-        while ((d = list_next_record(l))) {
-                size_t size = strlen(d->d_name);
+        while (l->next < l->n) {
+                const char *name = l->names.buf + l->sorted[l->next++];
+                size_t size = strlen(name);
 
-                if (!list_stat(l, d, &st))
+                if (!list_stat(l, name, &st))
                         continue;
                 mp_obj_t items[4] = {
-                        l->as_str ? mp_obj_new_str(d->d_name, size)
-                                  : mp_obj_new_bytes((const byte *) d->d_name, size),
+                        l->as_str ? mp_obj_new_str(name, size) : mp_obj_new_bytes((const byte *) name, size),
                         MP_OBJ_NEW_SMALL_INT(S_ISDIR(st.st_mode) ? MP_S_IFDIR : MP_S_IFREG),
                         mp_obj_new_int_from_ull(st.st_ino),
                         mp_obj_new_int_from_ll(S_ISDIR(st.st_mode) ? 0 : st.st_size),
                 };
                 return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
         }
+        (void) list_close(self_in);
         return MP_OBJ_STOP_ITERATION;
 }
 
@@ -101,14 +109,17 @@ mp_obj_t flash_list_new(const FlashPath *path, bool as_str) {
         l->finaliser = list_close;
         l->fd = -EBADF;
         l->as_str = as_str;
-        l->start = l->end = 0;
-        l->path_size = strlen(path->text) + 1;
-        l->path = m_new(char, l->path_size);
-        memcpy(l->path, path->text, l->path_size);
+        l->sorted = NULL;
+        l->n = l->next = 0;
+        l->path = m_new(char, strlen(path->text) + 1);
+        strcpy(l->path, path->text);
+        vstr_init(&l->names, 256);
         fd = flash_path_open(path, O_RDONLY | O_DIRECTORY, 0);
         if (fd < 0)
                 mp_raise_OSError(-fd);
         l->fd = fd;
+        read_names(l);
+        sort_names(l);
         return MP_OBJ_FROM_PTR(l);
 }
 

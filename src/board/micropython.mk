@@ -73,6 +73,8 @@ OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o) $(DRIVERS_SRC_C:.c=.o
 # a file needs one more check. Each names the function of ours that stands in for the one called
 # there.
 #
+# @micropython.native is taken where there is no emitter (native-decorator.h).
+$(BUILD)/py/compile.o: CFLAGS += -include $(BOARD_DIR)/native-decorator.h
 # select.poll() sleeps in our own wait, which Ctrl-C and callbacks can end (wait.c), and which lets
 # other threads run.
 $(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll -Dmp_thread_mutex_unlock=gil_keep_unlock \

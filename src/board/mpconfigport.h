@@ -176,7 +176,9 @@ unsigned long clock_random_seed(void);
 #define MICROPY_PY_MACHINE_SOFTI2C (1)
 #define MICROPY_PY_MACHINE_SOFTSPI (1)
 #define MICROPY_PY_ONEWIRE (1)
+#define MICROPY_PY_MACHINE_FREQ_NUM_ARGS_MAX (2)
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                                           \
+        { MP_ROM_QSTR(MP_QSTR_sleep), MP_ROM_PTR(&machine_lightsleep_obj) },                       \
         { MP_ROM_QSTR(MP_QSTR_disable_irq), MP_ROM_PTR(&machine_disable_irq_obj) },                \
         { MP_ROM_QSTR(MP_QSTR_enable_irq), MP_ROM_PTR(&machine_enable_irq_obj) },                  \
         { MP_ROM_QSTR(MP_QSTR_wake_reason), MP_ROM_PTR(&machine_wake_reason_obj) },                \

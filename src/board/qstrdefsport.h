@@ -2,3 +2,4 @@
 /* qstrs whose C name cannot be told from MP_QSTR_ alone. */
 // *FORMAT-OFF*
 Q(/lib)
+Q(native)

@@ -60,6 +60,8 @@ static bool level_of(const SimLine *l) {
                 return true;
         if (l->flags & GPIO_V2_LINE_FLAG_BIAS_PULL_DOWN)
                 return false;
+        if (l->flags & GPIO_V2_LINE_FLAG_OPEN_DRAIN) /* a bus, whose resistor is outside */
+                return true;
         return l->level;
 }
 

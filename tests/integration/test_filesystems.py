@@ -119,3 +119,19 @@ def test_romfs(boards, tmp_path):
                   "try: open('/rom/new', 'w')\nexcept OSError as e: print(e)") == \
         "42 ['data.bin', 'lib']\n250 b'\\xfa\\xfb\\xfc\\xfd\\xfe\\xff'\n[Errno 30] EROFS"
     assert "Traceback" in r.line("vfs.VfsRom(b'none')") and b.get("Crashes") == 0
+
+
+def test_the_flash_is_listed_by_name(boards):
+    """As littlefs does it, in the order of the bytes; the kernel's is none. Over more names than one read of the
+    directory gives."""
+    names = [f"{n * 7919 % 1000:03d}" + "x" * (n % 90) for n in range(1000)] + ["B", "a", "ä", "_"]
+    b = boards({f"d/{name}": "" for name in names})
+    r = b.friendly()
+    assert run(r, "import os\nfound = os.listdir('d')\n"
+                  "print(len(found), all(x.encode() < y.encode() for x, y in zip(found, found[1:])))\n"
+                  "print([n for n in found if n[0] > '9'])\nprint(os.listdir(b'd')[0][:3], len(os.listdir(b'd')))") == \
+        "1004 True\n['B', '_', 'a', '\\xe4']\nb'000' 1004"
+    # What goes while it is listed is left out, and what cannot be is an error at once.
+    assert run(r, "it = os.ilistdir('d')\nfirst = next(it)[0]\nos.remove('d/B')\n"
+                  "rest = [e[0] for e in it]\nprint(len(rest), 'B' in rest)\n"
+                  "try: os.ilistdir('none')\nexcept OSError as e: print(e)") == "1002 False\n[Errno 2] ENOENT"

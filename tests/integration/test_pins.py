@@ -48,6 +48,9 @@ def error(repl, code):
 def test_one_object_for_a_line(repl):
     assert repl.line("Pin(17) is Pin('GPIO17') is Pin.board.GPIO17 is Pin.cpu.GPIO17 is Pin(Pin(17))") == "True\r\n"
     assert repl.line("Pin(17)") == "Pin(GPIO17, mode=IN)\r\n"
+    assert repl.line("Pin('GP17') is Pin(17), Pin.board.GP4 is Pin(4)") == "(True, True)\r\n"  # a Pico's names
+    for wrong in ("GP99", "GP", "GP1x", "GPX"):
+        assert error(repl, f"Pin('{wrong}')") == f"ValueError: Pin({wrong}) doesn't exist"
 
 
 def test_levels(board, repl):
@@ -113,6 +116,7 @@ def test_signal(board, repl):
 def test_software_buses(repl):
     repl.line("from machine import SoftI2C, SoftSPI, time_pulse_us")
     assert repl.line("SoftI2C(scl=Pin(3), sda=Pin(2), freq=100000)") == "SoftI2C(scl=GPIO3, sda=GPIO2, freq=100000)\r\n"
+    assert repl.line("SoftI2C(scl=Pin(5), sda=Pin(4)).scan()") == "[]\r\n"  # as on a bus with its resistors
     repl.line("spi = SoftSPI(baudrate=100000, sck=Pin(11), mosi=Pin(10), miso=Pin(10))")
     repl.line("Pin(9, Pin.IN, Pin.PULL_UP); spi = SoftSPI(baudrate=100000, sck=Pin(11), mosi=Pin(10), miso=Pin(9))")
     repl.line("Pin(9, Pin.IN, Pin.PULL_UP)")

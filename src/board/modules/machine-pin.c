@@ -2,7 +2,7 @@
 /* machine.Pin (SPEC 2.8, S3, S15, S16): one GPIO line of the machine. The supervisor requests it and keeps
  * it; here is its descriptor, so that reading, writing and waiting for edges (machine-pin-irq.c) cost one system call.
  *
- * Pin(id, mode=-1, pull=-1, *, value=None): id is a number n for line "GPIO<n>", or a line's name, or
+ * Pin(id, mode=-1, pull=-1, *, value=None): id is a number n for line "GPIO<n>" (as "GP<n>" is), or a line's name, or
  * "CHIP:OFFSET". There is one object for a line. Without a mode the line is left as it is, and reads what a
  * soft reset has left at it. ValueError: there is no such line; OSError(EBUSY): somebody else uses it, who is
  * named; OSError(EPERM): configuration keeps it from scripts. */
@@ -76,6 +76,21 @@ bool machine_pin_is_output(const Pin *p) {
         return p->settings.direction == GPIO_DIRECTION_OUTPUT || p->settings.direction == GPIO_DIRECTION_OPEN_DRAIN;
 }
 
+/* "GP17", as a Pico has it. */
+static bool is_pico_name(const char *name) {
+        return strncmp(name, "GP", 2) == 0 && name[2] != '\0' && name[2 + strspn(name + 2, "0123456789")] == '\0';
+}
+
+static Pin *pin_find(const char *name);
+
+static Pin *pin_find_pico(const char *name) {
+        char line[LINK_PIN_NAME_MAX + sizeof "IO"];
+
+        if (!is_pico_name(name) || (size_t) snprintf(line, sizeof line, "GPIO%s", name + 2) > LINK_PIN_NAME_MAX)
+                return NULL;
+        return pin_find(line);
+}
+
 /* NULL: there is no such line. */
 static Pin *pin_find(const char *name) {
         PinAnswer a;
@@ -86,7 +101,7 @@ static Pin *pin_find(const char *name) {
         p = mp_obj_malloc(Pin, &machine_pin_type); /* first: a descriptor would be lost */
         ask(name, &a);
         if (a.line.error == ENOENT)
-                return NULL;
+                return pin_find_pico(name);
         if (a.line.error != 0)
                 raise_os_error((int) a.line.error, a.text);
         if (pin_known(name)) { /* another thread was quicker */

@@ -111,10 +111,14 @@ def viper(p: ptr8, n: int) -> int:
     return s
 print(native(1000), viper(b'abc', 3))
 """
+NATIVE_ALONE = NATIVE[:NATIVE.index("@micropython.viper")] + "print(native(1000))\n"
 
 
 def test_machine_code(board, arm_disk):
-    """armhf has MicroPython's native emitter; for arm64 MicroPython 1.25 has none, and says so."""
+    """armhf has MicroPython's native emitter; for arm64 MicroPython 1.25 has none: native makes bytecode there, and
+    viper says so."""
+    board.write("/root/alone.py", NATIVE_ALONE)
+    assert board.run("mpyctl run /root/alone.py") == "500500\n"
     board.write("/root/native.py", NATIVE)
     result = board.execute("mpyctl run /root/native.py")
     if arm_disk[1].name == "armhf":
