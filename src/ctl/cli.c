@@ -192,7 +192,7 @@ static CliAction check_arguments(const Verb *verb, const Invocation *in) {
                 advise("quote the code so that the shell leaves it whole: mpyctl %s 'a + b'",
                        verb->name);
         else
-                advise("usage: mpyctl %s %s", verb->name, verb->usage);
+                advise("usage: mpyctl %s%s%s", verb->name, *verb->usage ? " " : "", verb->usage);
         return CLI_ERROR;
 }
 

@@ -250,8 +250,11 @@ static int explain_enter(Session *s, int r) {
         }
         complain("The board did not come to the REPL in time (it is in %s).",
                  p ? property_string(p, "stage") : "an unknown state");
-        advise("its program may ignore Ctrl-C: mpyctl reset starts it anew, mpyctl log shows "
-               "what it does");
+        if (p && streq(property_string(p, "stage"), "boot.py"))
+                advise("it may ignore Ctrl-C: mpyctl safe-mode enter comes up without it");
+        else
+                advise("its program may ignore Ctrl-C: mpyctl reset starts it anew, mpyctl log shows what it does, "
+                       "mpyctl safe-mode enter comes up without it");
         json_decref(p);
         return CTL_EXIT_TIMEOUT;
 }

@@ -18,7 +18,7 @@
 #define RAW_PASTE_REQUEST "\x05" "A\x01"
 #define RAW_BANNER "raw REPL; CTRL-B to exit\r\n>"
 #define SOFT_REBOOT "soft reboot\r\n"
-#define FRIENDLY_PROMPT ">>> "
+#define FRIENDLY_BANNER "for more information.\r\n" /* its end; a prompt is what sys.ps1 says */
 #define NEEDLE_MAX 32
 #define SETTLE_USEC (20 * USEC_PER_MSEC)
 #define RETRY_USEC (3 * USEC_PER_SEC)
@@ -421,7 +421,7 @@ int raw_repl_leave(RawRepl *r, bool restart, uint64_t timeout_usec) {
         if (r->raw) {
                 k = send_string(r, "\r" CTRL_B, deadline);
                 if (k >= 0)
-                        k = wait_for(r, FRIENDLY_PROMPT, deadline);
+                        k = wait_for(r, FRIENDLY_BANNER, deadline);
         }
         if (k >= 0 && restart) {
                 k = send_string(r, CTRL_D, deadline);

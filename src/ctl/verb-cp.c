@@ -43,7 +43,7 @@ static int explain(const char *doing, const Place *p, int error) {
                 return flash_explain(doing, p->path, error);
         complain("Failed to %s %s: %s.", doing, p->path, strerror(-error));
         if (error == -EISDIR)
-                advise("for directories: -r");
+                advise(is_stream(p) ? "a stream takes one file" : "for directories: -r");
         return error == -ENOENT ? CTL_EXIT_NOT_FOUND
                : error == -EACCES ? CTL_EXIT_PERMISSION : CTL_EXIT_FAILURE;
 }
@@ -190,6 +190,10 @@ static int copy_directory(const Copying *c, const Place *from, const Place *to, 
                 return explain("copy", from, -EISDIR);
         if (depth >= DEPTH_MAX)
                 return explain("copy", from, -ELOOP);
+        if (is_stream(to)) {
+                complain("%s%s is a directory, and standard output takes files.", from->board ? ":" : "", from->path);
+                return CTL_EXIT_USAGE;
+        }
         r = place_mkdir(c, to);
         if (r < 0)
                 return explain("make", to, r);
@@ -248,6 +252,13 @@ static bool is_inside(const Copying *c, const Place *from, const Place *to) {
         return false;
 }
 
+/* A slash at the end means a directory, whatever is there. */
+static bool names_directory(const Place *p) {
+        size_t n = strlen(p->path);
+
+        return n > 0 && p->path[n - 1] == '/';
+}
+
 /* Into a directory, or as the name that is given. */
 static int copy_argument(const Copying *c, const Place *from, const Place *to) {
         _cleanup_free_ char *name = NULL, *inside = NULL;
@@ -258,13 +269,15 @@ static int copy_argument(const Copying *c, const Place *from, const Place *to) {
                 if (!name && is_stream(from)) {
                         complain("%s%s is a directory; standard input has no name in it.",
                                  to->board ? ":" : "", to->path);
+                        advise("--name gives it one");
                         return CTL_EXIT_USAGE;
                 }
                 inside = name ? path_below(to->path, name) : strdup(to->path); /* all of / */
                 if (!inside)
                         return explain("copy", from, -ENOMEM);
                 target.path = inside;
-        }
+        } else if (names_directory(to) && (is_stream(from) || !is_directory(c, from)))
+                return explain("copy to", to, -ENOTDIR);
         if (!is_stream(from) && !is_stream(&target) && is_inside(c, from, &target)) {
                 complain("%s%s cannot be copied into itself.", from->board ? ":" : "", from->path);
                 return CTL_EXIT_USAGE;

@@ -120,8 +120,10 @@ static int edit(Draft *d, const Flash *f, const char *path) {
                 advise("which one it is: VISUAL, EDITOR");
                 return CTL_EXIT_FAILURE;
         }
-        if (stat(d->path, &last) < 0)
-                return flash_explain("edit", path, -errno);
+        if (stat(d->path, &last) < 0) {
+                complain("The editor left no file behind; :%s is as it was.", path);
+                return CTL_EXIT_FAILURE;
+        }
         if (first.st_ino == last.st_ino && first.st_size == last.st_size &&
             first.st_mtim.tv_sec == last.st_mtim.tv_sec &&
             first.st_mtim.tv_nsec == last.st_mtim.tv_nsec) {

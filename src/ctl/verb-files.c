@@ -41,7 +41,8 @@ static int print_entry(void *userdata, const char *path, const char *name, const
 
 static int collect_entry(void *userdata, const char *path, const char *name, const struct stat *st) {
         _cleanup_free_ char *text = text_printable(name, false);
-        json_t *o = json_pack("{s:s,s:s,s:I,s:I}", "name", text ? text : "?", "type",
+        json_t *exact = json_string(name); /* NULL: it is not UTF-8, which JSON is */
+        json_t *o = json_pack("{s:o,s:s,s:I,s:I}", "name", exact ?: json_string(text ? text : "?"), "type",
                               S_ISDIR(st->st_mode) ? "directory" : "file", "size",
                               (json_int_t) st->st_size, "modified_usec",
                               (json_int_t) st->st_mtime * 1000000);
@@ -163,7 +164,10 @@ static int cat_run(const Ctl *c, const Invocation *in) {
                 _cleanup_close_ int fd = flash_file_open(&f, path, O_RDONLY);
                 int q = fd < 0 ? fd : copy_all(fd, STDOUT_FILENO, NULL);
 
-                if (q < 0)
+                if (q == -ENOSPC || q == -EPIPE) { /* a file cannot fail so */
+                        complain("Failed to write what :%s holds: %s.", path, strerror(-q));
+                        r = CTL_EXIT_FAILURE;
+                } else if (q < 0)
                         r = flash_explain("read", path, q);
         }
         return r;

@@ -316,6 +316,18 @@ static int history_show(const Ctl *c, const char *which) {
         return r;
 }
 
+/* An event's name may be misspelt, and a crash is no event: it is a reset. */
+static void tell_nothing(const Ctl *c, const HistoryQuery *q) {
+        bool is_name = *q->only && !streq(q->only, HISTORY_ONLY_RESETS) && !streq(q->only, HISTORY_ONLY_EVENTS);
+        _cleanup_free_ HistoryTotals *t = is_name ? calloc(1, sizeof *t) : NULL;
+
+        fprintf(stderr, "Nothing%s%s%s.\n", *q->only ? " of " : "", q->only,
+                q->since_usec > 0 ? " since then" : " yet");
+        if (t && history_fetch_totals(c, t) == 0 && history_totals_get(t, q->only) == 0)
+                advise("--only takes resets (crashes are among them), events, or the name of an event as the WHAT "
+                       "column has it, such as exception");
+}
+
 static int history_list(const Ctl *c, const HistoryQuery *q) {
         HistoryQuery wide = *q;
         HistoryRecord *records = NULL;
@@ -335,8 +347,7 @@ static int history_list(const Ctl *c, const HistoryQuery *q) {
         if (c->json)
                 r = print_json(records, n, false);
         else if (n == 0)
-                fprintf(stderr, "Nothing%s%s%s.\n", *q->only ? " of " : "", q->only,
-                        q->since_usec > 0 ? " since then" : " yet");
+                tell_nothing(c, q);
         else
                 r = print_table(records, n);
         history_records_free(records, n);

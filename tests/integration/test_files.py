@@ -268,7 +268,8 @@ def test_hostile_names_are_shown_safely(boards):
     for out in (ctl(b, "ls"), ctl(b, "tree"), ctl(b, "--json", "ls")):
         text = out.decode()  # valid UTF-8
         assert "\x1b" not in text and "red\nline" not in text
-    assert "?[2Jred line" in names(b)
+    assert "?[2Jred line" in ctl(b, "ls").decode()
+    assert "\x1b[2Jred\nline" in names(b)  # JSON can say it
     assert "\x1b" not in ctl(b, "cat", ":\x1b[2J", code=NOT_FOUND)
     ctl(b, "rm", ":\x1b[2Jred\nline")
     assert len(names(b)) == 1
@@ -277,11 +278,17 @@ def test_hostile_names_are_shown_safely(boards):
 def test_mistakes(boards, tmp_path):
     b = boards({"a": "1", "d/x": "1"})
     assert "no such file" in ctl(b, "cat", ":nothing", code=NOT_FOUND).lower()
-    assert "is a directory" in ctl(b, "cat", ":d", code=FAILURE).lower()
+    directory = ctl(b, "cat", ":d", code=FAILURE)
+    assert "is a directory" in directory.lower() and "mpyctl ls :d" in directory
     ctl(b, "ls", ":nothing", code=NOT_FOUND)
     ctl(b, "rm", ":nothing", code=NOT_FOUND)
     ctl(b, "mv", ":nothing", ":a", code=NOT_FOUND)
-    ctl(b, "mkdir", ":no/such", code=NOT_FOUND)
+    assert "with -p" in ctl(b, "mkdir", ":no/such", code=NOT_FOUND)
+    assert "Not a directory" in ctl(b, "cp", ":a", ":none/", code=NOT_FOUND)  # the slash says so
+    assert "takes files" in ctl(b, "cp", "-r", ":d", "-", code=USAGE) and not os.path.exists("-")
+    assert "factory-reset" in ctl(b, "rm", "-r", ":", code=FAILURE)
+    assert "into itself" in ctl(b, "mv", ":d", ":d/e", code=FAILURE)
+    assert names(b) == ["a", "d"]
     ctl(b, "cp", str(tmp_path / "nothing"), ":", code=NOT_FOUND)
     ctl(b, "cp", ":a", ":d/x", ":nothing", code=NOT_FOUND)
     assert "begin with a colon" in ctl(b, "cp", "a", "b", code=USAGE)

@@ -295,6 +295,45 @@ def test_repl_piped(board):
     assert "mpyctl exec -" in err
 
 
+def test_repl_piped_without_the_end_of_the_line(board):
+    """It is entered, and what somebody before has left in the line is not."""
+    with board.open_repl() as pty:
+        pty.write(b"1 + ")
+        pty.read_until(b"1 + ")
+    board.wait(lambda p: p["ConsoleHolder"] == "")
+    assert "\n12\n>>> " in ctl(board, "repl", stdin="3 * 4")[0]
+    assert "\n13\n>>> " in ctl(board, "repl", stdin="13\n")[0]
+
+
+def test_repl_after_a_tool_that_left_the_raw_one(board):
+    for end in ("", "\n"):
+        with board.open_repl() as pty:
+            pty.write(b"\x03\x01")
+            pty.read_until(b"raw REPL; CTRL-B to exit\r\n>")
+        board.wait(lambda p: p["ReplState"] == "raw" and p["ConsoleHolder"] == "")
+        assert "\n12\n>>> " in ctl(board, "repl", stdin="3 * 4" + end)[0]
+        assert board.get("ReplState") == "prompt"
+
+
+def test_code_that_changes_the_prompt(own):
+    """sys.ps1 is the program's: what ends the code's output is not the prompt."""
+    assert ctl(own, "exec", "import sys; sys.ps1 = '% '; print(1)") == ("1\n", "")
+    assert ctl(own, "exec", "--resume", "print(sys.ps1)") == ("% \n", "")
+
+
+def test_interrupt_tells_what_came_of_it(own):
+    assert "No program runs" in ctl(own, "interrupt")[1]
+    own.put({"main.py": "import time\nwhile True:\n    try: time.sleep(9)\n    except KeyboardInterrupt: pass\n"})
+    ctl(own, "reset")
+    own.wait_state("running")
+    assert "the program goes on" in ctl(own, "interrupt")[1]
+    own.put({"main.py": "import time\ntime.sleep(99)\n"})
+    ctl(own, "reset")
+    own.wait_state("running")
+    assert ctl(own, "interrupt") == ("", "")
+    own.wait_state("idle")
+
+
 def test_repl_terminal(board):
     s = Screen(board, "repl")
     s.until(b"\x1b[?2004h")
@@ -440,6 +479,8 @@ def test_history(own):
     ctl(own, "history", "show", "1", "--only", "resets", code=USAGE)
     assert ctl(own, "history", "--since", "now")[0] == ""
     ctl(own, "history", "show", "99999", code=NOT_FOUND)
+    assert "crashes are among them" in ctl(own, "history", "--only", "crash")[1]
+    assert "are among" not in ctl(own, "history", "--only", "exception", "--since", "now")[1]
 
     assert own.stop() == 0
     assert json.loads(ctl(own, *resets)[0]) == live
