@@ -11,7 +11,7 @@ USER_MAIN = "print('the owner wrote this')\n"
 def left_behind(machine):
     """What a purge must take away."""
     return machine.run(
-        "ls -d /etc/mpyd /var/lib/mpyd /run/mpyd /usr/sbin/mpyd /usr/libexec/mpyd-board "
+        "ls -d /etc/mpyd /var/lib/mpyd /run/mpyd /dev/ttyACM-mpyd /usr/sbin/mpyd /usr/libexec/mpyd-board "
         "/etc/systemd/system/multi-user.target.wants/mpyd.service "
         "/var/lib/systemd/deb-systemd-helper-enabled/mpyd.service.dsh-also 2>/dev/null || :")
 
@@ -26,6 +26,13 @@ def test_install_leaves_a_running_board(board):
     flash = board.run("ls -l /var/lib/mpyd/flash")
     assert "boot.py" in flash and "main.py" in flash
     assert [e["cause"] for e in board.history() if e["type"] == "reset"][0] == "PWRON_RESET"
+
+
+def test_the_repl_is_among_the_serial_ports(board):
+    """Thonny takes no path, only what pyserial lists."""
+    assert "/dev/ttyACM-mpyd" in board.run("python3 -m serial.tools.list_ports").split()
+    assert board.run("python3 -c \"import serial; s = serial.Serial('/dev/ttyACM-mpyd', 115200, timeout=5); "
+                     "s.write(b'6*7\\r'); print(s.read_until(b'42'))\"").strip().endswith("42'")
 
 
 @item("S69")
