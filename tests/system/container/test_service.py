@@ -111,7 +111,10 @@ def test_stop_is_orderly_and_remembered(board):
 def test_reload_is_synchronous(board):
     """When `systemctl reload` returns, the new configuration holds, or what is wrong is told."""
     board.run("printf '[log]\\nlevel = nonsense\\n' >/etc/mpyd/mpyd.conf")
-    board.run("systemctl reload mpyd")
+    pid = board.unit("MainPID")["MainPID"]
+    assert "Job for mpyd.service failed" in board.execute("systemctl reload mpyd 2>&1").stdout
+    board.until("journalctl -q -u mpyd", lambda log: "but for the mistake above" in log)
+    assert board.unit("ActiveState", "MainPID") == {"ActiveState": "active", "MainPID": pid}
     assert any("nonsense" in w for w in board.status()["config_warnings"]), board.status()
     board.run("printf '[log]\\nlevel = info\\n' >/etc/mpyd/mpyd.conf")
     board.run("systemctl reload mpyd")
