@@ -111,7 +111,7 @@
         X(RestartBoottime, "t", "when the program is started again, if nobody uses the REPL, CLOCK_BOOTTIME") \
         X(WatchdogsSuspendedUsec, "t", "for how long yet the watchdogs are suspended; 0: they count")  \
         X(SnoozeBoottime, "t", "until when the host is not rebooted, CLOCK_BOOTTIME; 0: it may be")  \
-        X(ReplState, "s", "prompt, raw (the raw REPL's prompt), running (code that was entered there); empty: not at it") \
+        X(ReplState, "s", "prompt, raw (the raw REPL's), running, raw-running (entered code); empty: not at it") \
         X(ConsolePath, "s", "where the REPL is: the stable link")                                  \
         X(ConsoleHolder, "s", "who uses the REPL now; empty when nobody does")                     \
         X(HistoryState, "s", "ok, or why history is not on disk")                                  \

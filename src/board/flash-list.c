@@ -30,20 +30,31 @@ static mp_obj_t list_close(mp_obj_t self_in) {
         return mp_const_none;
 }
 
+/* Twice as large each time: vstr itself grows by a little, and the heap would be walked for each name. */
+static void add_name(FlashList *l, const char *name) {
+        size_t size = strlen(name) + 1;
+
+        if (l->names.len + size > l->names.alloc)
+                vstr_hint_size(&l->names, l->names.alloc + size);
+        vstr_add_strn(&l->names, name, size);
+        l->n++;
+}
+
 static void read_names(FlashList *l) {
         _Alignas(8) char records[RECORDS_SIZE];
         ssize_t size;
 
-        while ((size = getdents64(l->fd, records, sizeof records)) > 0)
+        while ((size = getdents64(l->fd, records, sizeof records)) > 0) {
+                mp_handle_pending(true); /* Ctrl-C in a large directory */
                 for (ssize_t i = 0; i < size;) {
                         const struct dirent64 *d = (const struct dirent64 *) (const void *) (records + i);
 
                         i += d->d_reclen;
                         if (streq(d->d_name, ".") || streq(d->d_name, ".."))
                                 continue;
-                        vstr_add_strn(&l->names, d->d_name, strlen(d->d_name) + 1);
-                        l->n++;
+                        add_name(l, d->d_name);
                 }
+        }
         if (size < 0 && errno != ENOENT) /* ENOENT: removed while it is listed */
                 mp_raise_OSError(errno);
 }
@@ -56,6 +67,8 @@ static int by_name(const void *a, const void *b, void *names) {
 
 /* The kernel's order is none; littlefs, which programs come from, has this one. */
 static void sort_names(FlashList *l) {
+        if (l->n == 0)
+                return;
         l->sorted = m_new(uint32_t, l->n);
         for (size_t i = 0, at = 0; i < l->n; i++) {
                 l->sorted[i] = (uint32_t) at;

@@ -204,7 +204,7 @@ static const ConfigKey keys[] = {
           parse_key_time, FIELD(history.commit_timeout_usec), 0, 10 * USEC_PER_SEC },
 
         { "console", "stall-timeout", "500ms",
-          "How long a REPL client that does not read may hold up what the program prints.",
+          "How long a client that does not read may hold up a script; code that it entered: 1 min.",
           parse_key_time, FIELD(console.stall_timeout_usec), 0, 10 * USEC_PER_SEC },
 
         { "log", "level", "info",

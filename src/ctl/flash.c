@@ -94,25 +94,15 @@ int flash_explain(const char *doing, const char *path, int error) {
         switch (error) {
         case -ENOENT:
         case -ENOTDIR:
-                advise(streq(doing, "make") ? "with -p the directories above it are made too"
-                                            : "mpyctl tree shows what is there");
+                advise("mpyctl tree shows what is there");
                 return CTL_EXIT_NOT_FOUND;
-        case -EBUSY:
-                advise("mpyctl factory-reset sets all files back");
-                break;
-        case -EINVAL:
-                advise("a directory cannot go into itself");
-                break;
         case -EACCES:
         case -EPERM:
                 advise("its mode says who may; try sudo");
                 return CTL_EXIT_PERMISSION;
         case -EISDIR:
         case -ENOTEMPTY:
-                if (streq(doing, "read") || streq(doing, "edit"))
-                        advise("mpyctl ls :%s shows what is in it", text ? text : "");
-                else
-                        advise("for directories: -r");
+                advise("for directories: -r of cp and rm; mpyctl ls shows what is in one");
                 break;
         }
         return CTL_EXIT_FAILURE;

@@ -40,9 +40,19 @@ const char *since_boottime(char *buf, size_t size, uint64_t usec) {
         return format_timespan(buf, size, usec > 0 && usec < now ? now - usec : 0);
 }
 
+bool repl_state_runs(const json_t *p) {
+        const char *state = property_string(p, "repl_state");
+
+        return streq(state, "running") || streq(state, "raw-running");
+}
+
+bool is_at_prompt(const json_t *p) {
+        return streq(property_string(p, "stage"), "repl") && !repl_state_runs(p);
+}
+
 void headline_print(FILE *f, const json_t *p) {
         const char *state = property_string(p, "state"), *stage = property_string(p, "stage");
-        bool at_repl_runs = streq(property_string(p, "repl_state"), "running");
+        bool at_repl_runs = repl_state_runs(p);
         const StateWords *w = state_words(at_repl_runs ? "repl-running" : state);
         bool named = streq(state, "booting") || streq(state, "running");
         uint64_t next = property_u64(p, "next_boot_boottime"), now = now_usec(CLOCK_BOOTTIME);

@@ -18,7 +18,7 @@
 #define RAW_PASTE_REQUEST "\x05" "A\x01"
 #define RAW_BANNER "raw REPL; CTRL-B to exit\r\n>"
 #define SOFT_REBOOT "soft reboot\r\n"
-#define FRIENDLY_BANNER "for more information.\r\n" /* its end; a prompt is what sys.ps1 says */
+#define FRIENDLY_BANNER "for more information.\r\n" /* its end; the prompt behind it may be anything (sys.ps1) */
 #define NEEDLE_MAX 32
 #define SETTLE_USEC (20 * USEC_PER_MSEC)
 #define RETRY_USEC (3 * USEC_PER_SEC)

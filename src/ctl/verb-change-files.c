@@ -20,6 +20,8 @@
 /* Does one thing to each path; ends at the first that fails. */
 typedef int (*Change)(const Flash *f, const char *path, bool flag);
 
+static int make_directory(const Flash *f, const char *path, bool parents);
+
 static int change_each(const Ctl *c, const Invocation *in, const char *doing, Change change,
                        bool flag) {
         _cleanup_(flash_done) Flash f = { .fd = -EBADF };
@@ -32,6 +34,8 @@ static int change_each(const Ctl *c, const Invocation *in, const char *doing, Ch
 
                 if (q < 0)
                         r = flash_explain(doing, path, q);
+                if (q == -ENOENT && change == make_directory)
+                        advise("-p makes the directories above it, too");
         }
         return r;
 }
@@ -154,8 +158,12 @@ static int mv_run(const Ctl *c, const Invocation *in) {
                 const char *from = flash_path(in->arguments[i]);
                 int q = move_one(&f, from, to);
 
-                if (q < 0)
-                        return flash_explain("move", from, q);
+                if (q < 0) {
+                        r = flash_explain("move", from, q);
+                        if (q == -EINVAL)
+                                advise("a directory cannot go into itself, nor have the name . or ..");
+                        return r;
+                }
         }
         return CTL_EXIT_OK;
 }

@@ -263,6 +263,7 @@ static bool names_directory(const Place *p) {
 static int copy_argument(const Copying *c, const Place *from, const Place *to) {
         _cleanup_free_ char *name = NULL, *inside = NULL;
         Place target = *to;
+        struct stat st;
 
         if (!is_stream(to) && is_directory(c, to)) {
                 name = is_stream(from) ? (c->name ? strdup(c->name) : NULL) : path_last(from->path);
@@ -276,7 +277,7 @@ static int copy_argument(const Copying *c, const Place *from, const Place *to) {
                 if (!inside)
                         return explain("copy", from, -ENOMEM);
                 target.path = inside;
-        } else if (names_directory(to) && (is_stream(from) || !is_directory(c, from)))
+        } else if (names_directory(to) && !is_directory(c, from) && (is_stream(from) || place_stat(c, from, &st) >= 0))
                 return explain("copy to", to, -ENOTDIR);
         if (!is_stream(from) && !is_stream(&target) && is_inside(c, from, &target)) {
                 complain("%s%s cannot be copied into itself.", from->board ? ":" : "", from->path);
@@ -391,7 +392,8 @@ static int fetch_from_there(const Ctl *c, const char *from, const char *to) {
                 if (!inside)
                         return explain("write", &(Place) { .path = to }, -EISDIR);
                 to = inside;
-        }
+        } else if (names_directory(&(Place) { .path = to }))
+                return explain("copy to", &(Place) { .path = to }, -ENOTDIR);
         if (asprintf(&temporary, "%s.part", to) < 0)
                 return CTL_EXIT_FAILURE;
         fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -75,7 +75,7 @@ static int ls_run(const Ctl *c, const Invocation *in) {
                 array = json_array();
         r = list(&f, path, c->json ? collect_entry : print_entry, array);
         if (r >= 0 && c->json) {
-                json_dumpf(array, stdout, JSON_INDENT(2));
+                json_dumpf(array, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
                 fputc('\n', stdout);
         }
         json_decref(array);

@@ -73,18 +73,22 @@ static bool is_routine(const HistoryRecord *h) {
 }
 
 /* Those in a row, for the same reason, become the newest of them with their number, so that they do not push
- * out of sight what people look for. Keeps the newest limit records. Returns how many remain. */
+ * out of sight what people look for. Keeps the newest limit rows. Returns how many remain. */
 static size_t fold_routine(HistoryRecord *records, size_t n, size_t limit) {
+        bool full = false;
         size_t k = 0;
 
         for (size_t i = 0; i < n; i++) {
                 HistoryRecord *h = &records[i], *newer = k > 0 ? &records[k - 1] : NULL;
 
-                if (newer && is_routine(h) && is_routine(newer) && streq(h->detail, newer->detail) &&
+                if (full)
+                        history_record_done(h);
+                else if (newer && is_routine(h) && is_routine(newer) && streq(h->detail, newer->detail) &&
                     streq(h->boot_id, newer->boot_id)) {
                         newer->repeats += 1 + h->repeats;
                         history_record_done(h);
-                } else if (k >= limit) {
+                } else if (k == limit) {
+                        full = true;
                         history_record_done(h);
                 } else if (&records[k++] != h) {
                         records[k - 1] = *h;
@@ -317,15 +321,12 @@ static int history_show(const Ctl *c, const char *which) {
 }
 
 /* An event's name may be misspelt, and a crash is no event: it is a reset. */
-static void tell_nothing(const Ctl *c, const HistoryQuery *q) {
-        bool is_name = *q->only && !streq(q->only, HISTORY_ONLY_RESETS) && !streq(q->only, HISTORY_ONLY_EVENTS);
-        _cleanup_free_ HistoryTotals *t = is_name ? calloc(1, sizeof *t) : NULL;
-
+static void tell_nothing(const HistoryQuery *q) {
         fprintf(stderr, "Nothing%s%s%s.\n", *q->only ? " of " : "", q->only,
                 q->since_usec > 0 ? " since then" : " yet");
-        if (t && history_fetch_totals(c, t) == 0 && history_totals_get(t, q->only) == 0)
-                advise("--only takes resets (crashes are among them), events, or the name of an event as the WHAT "
-                       "column has it, such as exception");
+        if (*q->only && !streq(q->only, HISTORY_ONLY_RESETS) && !streq(q->only, HISTORY_ONLY_EVENTS))
+                advise("--only takes resets (crashes are among them), events, or an event's name: those that there "
+                       "were are in mpyctl history --totals");
 }
 
 static int history_list(const Ctl *c, const HistoryQuery *q) {
@@ -347,7 +348,7 @@ static int history_list(const Ctl *c, const HistoryQuery *q) {
         if (c->json)
                 r = print_json(records, n, false);
         else if (n == 0)
-                tell_nothing(c, q);
+                tell_nothing(q);
         else
                 r = print_table(records, n);
         history_records_free(records, n);
@@ -470,9 +471,9 @@ const Verb verb_history = {
                 "exception, a deep sleep, a start or stop of mpyd, …). Works without a running mpyd.\n"
                 "\"history show N\" tells all about entry N, with the traceback; without N about the\n"
                 "last reset. Soft resets at the REPL in a row, as tools make them, are one line with\n"
-                "their number; --json and export have each. \"history export\" prints all entries for other programs, oldest first,\n"
-                "as a JSON object a line or as CSV. \"history --totals\" counts everything since the first entry, also what\n"
-                "is too old to be listed.\n\n"
+                "their number; --json and export have each. \"history export\" prints all entries for\n"
+                "other programs, oldest first, as a JSON object a line or as CSV. \"history --totals\"\n"
+                "counts everything since the first entry, also what is too old to be listed.\n\n"
                 "Options:\n"
                 "  --since TIME     2h, '3 days', today, yesterday, 12:00, '2026-01-31 12:00'\n"
                 "  -n, --limit N    the newest N (20 without --since)\n"

@@ -5,15 +5,12 @@
 #include <time.h>
 
 #include "ctl/bus.h"
+#include "ctl/headline.h"
 #include "ctl/style.h"
 #include "util/parse.h"
 
 #define PATIENCE_USEC (2 * USEC_PER_SEC)
-#define STEP_USEC (20 * USEC_PER_MSEC)
-
-static bool is_at_prompt(const json_t *p) {
-        return streq(property_string(p, "stage"), "repl") && !streq(property_string(p, "repl_state"), "running");
-}
+#define STEP_USEC (100 * USEC_PER_MSEC)
 
 /* A program may catch it, or have no ear for it: who has sent it wants to know. */
 static int follow(const Ctl *c, sd_bus *bus) {
@@ -32,11 +29,11 @@ static int follow(const Ctl *c, sd_bus *bus) {
                 if (!prompt)
                         (void) usleep(STEP_USEC);
         } while (!prompt && now_usec(CLOCK_MONOTONIC) < end);
-        if (!prompt) {
-                complain("It was sent, and the program goes on.");
-                advise("mpyctl reset is stronger, and mpyctl safe-mode enter comes up without the program");
-        }
-        return CTL_EXIT_OK;
+        if (prompt)
+                return CTL_EXIT_OK;
+        complain("It was sent; after 2 s the program still runs.");
+        advise("mpyctl reset is stronger, and mpyctl safe-mode enter comes up without the program");
+        return CTL_EXIT_TIMEOUT;
 }
 
 static int interrupt_run(const Ctl *c, const Invocation *in) {
@@ -68,7 +65,7 @@ const Verb verb_interrupt = {
                 "Examples:\n"
                 "  mpyctl interrupt\n\n"
                 "Exit codes:\n"
-                "  0  sent    6  no board runs\n",
+                "  0  the prompt is back    6  no board runs    124  the program goes on\n",
         .letters = "",
         .max_arguments = 0,
         .run = interrupt_run,

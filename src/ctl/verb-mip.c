@@ -85,10 +85,11 @@ typedef struct Errors {
 
 static int on_error(void *userdata, const char *data, size_t size) {
         Errors *e = userdata;
-        size_t n = MIN(size, sizeof e->text - 1 - e->size);
+        size_t max = sizeof e->text - 1, n = MIN(size, max), kept = MIN(e->size, max - n);
 
-        memcpy(e->text + e->size, data, n);
-        e->size += n;
+        memmove(e->text, e->text + e->size - kept, kept); /* the end tells most */
+        memcpy(e->text + kept, data + size - n, n);
+        e->size = kept + n;
         e->text[e->size] = '\0';
         return 0;
 }
@@ -104,6 +105,16 @@ static const char *last_line(char *text) {
         return start ? start + 1 : text;
 }
 
+/* Where in mip the network failed helps nobody. */
+static bool is_of_the_network(const char *exception) {
+        static const char *const names[] = { "OSError: (-", "ECONN", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (strstr(exception, names[i]))
+                        return true;
+        return false;
+}
+
 static void explain(Errors *e) {
         const char *name = strstr(e->text, NOT_INSTALLED), *exception;
 
@@ -114,12 +125,12 @@ static void explain(Errors *e) {
                 return;
         }
         exception = last_line(e->text);
-        if (strncmp(exception, "OSError:", strlen("OSError:")) == 0) /* where in mip the network failed helps nobody */
-                complain("The package was not installed: %s", exception);
-        else {
+        if (!is_of_the_network(exception)) {
                 fprintf(stderr, "%s\n", e->text);
                 complain("The package was not installed.");
+                return;
         }
+        complain("The package was not installed: %s", exception);
         advise("the board downloads by itself; where it has no network, mpremote mip install brings it from yours");
 }
 

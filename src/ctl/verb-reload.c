@@ -21,8 +21,8 @@ static int judge(const Ctl *c, sd_bus *bus) {
         json_decref(properties);
         if (n == 0)
                 return CTL_EXIT_OK;
-        complain("Read, and in force but for %s above.", n == 1 ? "the mistake" : "the mistakes");
-        advise("correct it, then again: mpyctl reload");
+        complain("Read; everything but %s above is in force.", n == 1 ? "the mistake" : "the mistakes");
+        advise("correct %s, then again: mpyctl reload", n == 1 ? "it" : "them");
         return CTL_EXIT_FAILURE;
 }
 

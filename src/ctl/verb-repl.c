@@ -9,6 +9,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/cli.h"
+#include "ctl/headline.h"
 #include "ctl/paste.h"
 #include "ctl/style.h"
 #include "ctl/term.h"
@@ -78,7 +79,9 @@ static int take_pipe(Repl *r, const char *in, size_t size) {
 static int end_pipe(Repl *r) {
         r->input_ended = true;
         r->last_output = now_usec(CLOCK_MONOTONIC);
-        return !r->terminal && !r->raw && r->at_prompt && (unsigned char) r->last >= ' ' ? take_pipe(r, "\n", 1) : 0;
+        if (r->terminal || r->raw || !r->at_prompt || (unsigned char) r->last < ' ')
+                return 0;
+        return take_pipe(r, "\n", 1);
 }
 
 static int on_stdin(Repl *r) {
@@ -204,16 +207,17 @@ static int talk(Repl *r) {
 /* What to expect: a blank screen is no help. The terminal is raw already, or what is typed on seeing this
  * would still be its to edit and to echo. */
 static void greet(const Repl *r, const json_t *p) {
-        const char *stage = property_string(p, "stage"), *repl = property_string(p, "repl_state");
+        const char *stage = property_string(p, "stage"), *state = property_string(p, "repl_state");
 
         fprintf(stderr, "%sConnected to the board's REPL. Ctrl-] leaves.%s\r\n",
                 style_on(stderr, STYLE_BOLD), style_off(stderr));
         if (property_u64(p, "board_pid") == 0)
                 fprintf(stderr, "No board runs just now (%s): its output comes when it starts.\r\n",
                         property_string(p, "state"));
-        else if (streq(repl, "running"))
-                fprintf(stderr, "Code that was entered here is running: Ctrl-C interrupts it.\r\n");
-        else if (streq(repl, "raw") && r->raw)
+        else if (repl_state_runs(p))
+                fprintf(stderr, "Code that was entered here is running: Ctrl-C interrupts it%s.\r\n",
+                        streq(state, "raw-running") ? ", then Ctrl-B shows the prompt" : "");
+        else if (streq(state, "raw") && r->raw)
                 fprintf(stderr, "The raw REPL waits: Ctrl-B changes to the normal one.\r\n");
         else if (streq(stage, "repl"))
                 fprintf(stderr, "Ctrl-D starts main.py (soft reset). Enter shows the prompt.\r\n");
@@ -313,8 +317,7 @@ static int repl_run(const Ctl *c, const Invocation *in) {
         repl.console = console;
         repl.bus = bus;
         on_bus(&repl); /* what came with the answers is in memory already */
-        repl.at_prompt = streq(property_string(p, "stage"), "repl") &&
-                         !streq(property_string(p, "repl_state"), "running");
+        repl.at_prompt = is_at_prompt(p);
         repl.filter.line_ended = true; /* of what somebody before may have left in the line */
         r = leave_raw_repl(&repl, p);
         if (r >= 0)
@@ -342,7 +345,8 @@ const Verb verb_repl = {
                 "board, and tells why a hard one was. Ctrl-] leaves; Ctrl-C interrupts the program;\n"
                 "Ctrl-D at the prompt is a soft reset. Text of several lines pasted at the prompt\n"
                 "arrives as it was (by the REPL's paste mode). A raw REPL, as a tool leaves it, is\n"
-                "changed to the normal one first. Input from a pipe is typed line by line; after its end mpyctl listens until the prompt is back.\n\n"
+                "changed to the normal one first. Input from a pipe is typed line by line; after its\n"
+                "end mpyctl listens until the prompt is back.\n\n"
                 "Options:\n"
                 "  --take-over      take the REPL from whoever uses it\n"
                 "  --raw            pass pastes and piped bytes on as they are\n"

@@ -114,7 +114,7 @@ const Verb verb_reset = {
                 "Options:\n"
                 "  --hard       as the reset button does: the program is gone at once (default)\n"
                 "  --soft       as Ctrl-D at the prompt: finalisers run, the REPL stays in its mode\n"
-                "                     while somebody uses it\n"
+                "               while somebody uses it\n"
                 "  --no-wait    return when the reset is accepted\n\n"
                 "Examples:\n"
                 "  mpyctl reset\n"

@@ -30,7 +30,7 @@
 #define CHUNK 16384u
 #define READS_PER_TURN 8
 #define TAKEN_OVER "\r\nmpyd: %s took over the REPL. mpyctl repl --take-over takes it back.\r\n"
-#define PATIENCE_STEP_USEC (500 * USEC_PER_MSEC)
+#define PATIENCE_STEP_USEC (200 * USEC_PER_MSEC)
 #define HOLDER_AGE_USEC USEC_PER_SEC /* looking for a pty's client is expensive */
 
 typedef struct Session {
@@ -44,7 +44,8 @@ struct Console {
         ConsoleSync sync;
         void *userdata;
         uint64_t stall_timeout_usec;
-        bool (*is_users_own)(void *userdata);
+        bool (*is_users_code)(void *userdata);
+        uint64_t patience_usec;
 
         Pty *pty;
         sd_event_source *pty_source;
@@ -362,8 +363,8 @@ static void start_stall_timer(Console *c) {
 }
 
 static bool is_patient(const Console *c) {
-        return c->is_users_own && now_usec(CLOCK_MONOTONIC) - c->stall_usec < CONSOLE_PATIENCE_USEC &&
-               c->is_users_own(c->userdata);
+        return c->is_users_code && now_usec(CLOCK_MONOTONIC) - c->stall_usec < c->patience_usec &&
+               c->is_users_code(c->userdata);
 }
 
 static bool stall_timer_runs(Console *c) {
@@ -415,7 +416,7 @@ static int on_stall(sd_event_source *s, uint64_t usec, void *userdata) {
 static void deliver(Console *c, const char *data, size_t size) {
         if (!has_user(c))
                 return;
-        if (c->stalled || byte_queue_push(&c->output, data, size) < 0) {
+        if (c->stalled || c->dropped > 0 || byte_queue_push(&c->output, data, size) < 0) { /* one gap, not two */
                 drop(c, data, size);
                 return;
         }
@@ -615,7 +616,8 @@ int console_new(Console **ret, sd_event *event, const ConsoleOptions *options, C
                 .sync = sync,
                 .userdata = userdata,
                 .stall_timeout_usec = options->stall_timeout_usec,
-                .is_users_own = options->is_users_own,
+                .is_users_code = options->is_users_code,
+                .patience_usec = options->patience_usec,
                 .session.fd = -EBADF,
                 .in_fd = -EBADF,
                 .out_fd = -EBADF,

@@ -19,12 +19,11 @@ typedef struct ConsoleOptions {
         gid_t gid;                    /* who may open it; -1: as it comes */
         int pty_master;               /* of an earlier run's pty (consumed), to go on with; 0: a new one */
         uint64_t stall_timeout_usec;  /* a user that does not read holds the board up this long, once */
-        /* Whether what prints now is code that the user has entered: it waits for them for CONSOLE_PATIENCE_USEC, as
-         * a program waits for a pipe. NULL: it never is. */
-        bool (*is_users_own)(void *userdata);
+        /* Whether the output is that of code which the user has entered: it waits for them for patience_usec, as a
+         * program waits for a pipe. NULL: it never is. */
+        bool (*is_users_code)(void *userdata);
+        uint64_t patience_usec;
 } ConsoleOptions;
-
-#define CONSOLE_PATIENCE_USEC (60 * UINT64_C(1000000))
 
 /* Called before output is judged: deliver the board's stage messages that have arrived. */
 typedef void (*ConsoleSync)(void *userdata);

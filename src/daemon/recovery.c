@@ -90,10 +90,11 @@ void recovery_on_user(Recovery *r, bool attended, uint64_t repl, uint64_t now_us
 
 /* Code of the REPL runs, or has run since the wait began. */
 static bool is_busy(Recovery *r, uint64_t repl) {
-        bool busy = (repl | r->repl_seen) & RETAINED_REPL_RUNS || repl / RETAINED_REPL_ONE != r->repl_seen / RETAINED_REPL_ONE;
+        bool runs = (repl | r->repl_seen) & RETAINED_REPL_RUNS;
+        bool ran = repl / RETAINED_REPL_ONE != r->repl_seen / RETAINED_REPL_ONE;
 
         r->repl_seen = repl;
-        return busy;
+        return runs || ran;
 }
 
 RecoveryAction recovery_look(Recovery *r, uint64_t repl, uint64_t now_usec) {

@@ -101,7 +101,8 @@ void supervisor_recovery_repl(Supervisor *s);    /* the REPL begins */
 void supervisor_recovery_user(void *userdata, bool in_use);
 void supervisor_recovery_reload(Supervisor *s);
 uint64_t supervisor_repl_word(const Supervisor *s); /* RETAINED_WORD_REPL; 0 while the board is not at its REPL */
-bool supervisor_repl_runs(void *userdata);          /* code that its user has entered */
+bool supervisor_repl_runs(const Supervisor *s);     /* code that somebody has entered */
+bool supervisor_repl_used(void *userdata);          /* its user, who is there, has run code or does so */
 
 /* Telling the owner: supervisor-notify.c. */
 int supervisor_notify_new(Supervisor *s) _must_check_;

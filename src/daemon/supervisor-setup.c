@@ -21,6 +21,7 @@
 #include "util/log.h"
 #include "util/parse.h"
 
+#define REPL_PATIENCE_USEC (60 * USEC_PER_SEC) /* of code that the REPL's user has entered, for their reading */
 #define HISTORY_STOP_USEC (2 * USEC_PER_SEC) /* what a slow disk may add to a stop */
 #define DEFAULT_USER "mpyd"
 #define FALLBACK_USER "nobody"
@@ -259,7 +260,8 @@ static int make_console(Supervisor *s, gid_t gid) {
                 .link = s->repl_link,
                 .gid = gid,
                 .stall_timeout_usec = s->config.console.stall_timeout_usec,
-                .is_users_own = supervisor_repl_runs,
+                .is_users_code = supervisor_repl_used,
+                .patience_usec = REPL_PATIENCE_USEC,
                 .pty_master = service_claim(s->service, STORED_CONSOLE),
         };
         int r = -ENOENT;

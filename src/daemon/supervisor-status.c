@@ -164,7 +164,9 @@ static int show_Strikes(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, s->safe_mode.state.strikes);
 }
 static int show_RestartBoottime(Supervisor *s, sd_bus_message *m) {
-        return append_u64(m, s->recovery.due_usec == UINT64_MAX ? 0 : s->recovery.due_usec);
+        bool never = s->recovery.due_usec == UINT64_MAX || supervisor_repl_runs(s);
+
+        return append_u64(m, never ? 0 : s->recovery.due_usec);
 }
 static int show_WatchdogsSuspendedUsec(Supervisor *s, sd_bus_message *m) {
         return append_u64(m, supervisor_watchdog_suspended_usec(s));
@@ -178,7 +180,9 @@ static int show_ReplState(Supervisor *s, sd_bus_message *m) {
 
         if (s->life.state != LIFE_IDLE)
                 return append_string(m, "");
-        return append_string(m, supervisor_repl_runs(s) ? "running" : repl & RETAINED_REPL_RAW ? "raw" : "prompt");
+        if (repl & RETAINED_REPL_RUNS)
+                return append_string(m, repl & RETAINED_REPL_RAW ? "raw-running" : "running");
+        return append_string(m, repl & RETAINED_REPL_RAW ? "raw" : "prompt");
 }
 static int show_ConsolePath(Supervisor *s, sd_bus_message *m) {
         return append_string(m, s->repl_link);

@@ -191,15 +191,22 @@ def test_code_that_a_user_entered_waits_for_them(boards):
     repl = b.raw()
     repl.write(f"for i in range({LINES}): print('line', i)\x04".encode())
     time.sleep(2)
-    assert b.get("ReplState") == "running" and "does not read" not in b.log
+    assert b.get("ReplState") == "raw-running" and "does not read" not in b.log
     repl.read_until(b"OK")
     assert repl.read_until(b"\x04\x04>", timeout=60) == \
         "".join(f"line {i}\r\n" for i in range(LINES)).encode() + b"\x04\x04>"
+    # Also when the code has ended, and what it has printed is on its way.
+    repl.write(b"for i in range(9000): print('line', i)\x04")
+    b.wait(lambda p: p["ReplState"] == "raw", what="the end of the code")
+    time.sleep(2)
+    repl.read_until(b"OK")
+    assert repl.read_until(b"\x04\x04>") == "".join(f"line {i}\r\n" for i in range(9000)).encode() + b"\x04\x04>"
     # A reset does not wait for them.
     repl.write(f"for i in range({LINES}): print('line', i)\x04".encode())
     time.sleep(0.5)
+    assert b.get("ReplState") == "raw-running"
     b.control.reset("soft")
-    b.wait(lambda p: p["SoftResets"] >= 1 and p["State"] == "idle" and p["ReplState"] != "running", timeout=10)
+    b.wait(lambda p: p["SoftResets"] >= 1 and p["State"] == "idle" and p["ReplState"] == "raw", timeout=10)
 
 
 def test_reading_user_gets_every_byte(board):

@@ -218,7 +218,7 @@ def test_reload_says_what_is_wrong_and_what_waits(boards):
     b.wait_log("Configuration read again.", count=2)
     again = b.ctl("reload", check=False)
     assert again.stdout.splitlines() == [notes[0]]  # the change was noted before
-    assert again.returncode == 2 and "but for the mistake above" in again.stderr
+    assert again.returncode == 2 and "everything but the mistake above" in again.stderr
     b.config_file.unlink()
     gone, heap = b.ctl("reload", check=False).stdout.splitlines()  # back to the defaults, and that is told
     assert str(b.config_file) in gone and "No such file" in gone and "heap" in heap

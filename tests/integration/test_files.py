@@ -265,13 +265,14 @@ def test_hostile_names_are_shown_safely(boards):
     b = boards()
     (b.flash / "\x1b[2Jred\nline").write_text("x")
     open(os.fsencode(b.flash) + b"/\xff\xfe", "w").close()
+    (b.flash / "a\u009b31mb").write_text("x")
     for out in (ctl(b, "ls"), ctl(b, "tree"), ctl(b, "--json", "ls")):
         text = out.decode()  # valid UTF-8
-        assert "\x1b" not in text and "red\nline" not in text
+        assert "\x1b" not in text and "\u009b" not in text and "red\nline" not in text
     assert "?[2Jred line" in ctl(b, "ls").decode()
     assert "\x1b[2Jred\nline" in names(b)  # JSON can say it
     assert "\x1b" not in ctl(b, "cat", ":\x1b[2J", code=NOT_FOUND)
-    ctl(b, "rm", ":\x1b[2Jred\nline")
+    ctl(b, "rm", ":\x1b[2Jred\nline", ":a\u009b31mb")
     assert len(names(b)) == 1
 
 
@@ -279,14 +280,14 @@ def test_mistakes(boards, tmp_path):
     b = boards({"a": "1", "d/x": "1"})
     assert "no such file" in ctl(b, "cat", ":nothing", code=NOT_FOUND).lower()
     directory = ctl(b, "cat", ":d", code=FAILURE)
-    assert "is a directory" in directory.lower() and "mpyctl ls :d" in directory
+    assert "is a directory" in directory.lower() and "mpyctl ls" in directory
     ctl(b, "ls", ":nothing", code=NOT_FOUND)
     ctl(b, "rm", ":nothing", code=NOT_FOUND)
     ctl(b, "mv", ":nothing", ":a", code=NOT_FOUND)
-    assert "with -p" in ctl(b, "mkdir", ":no/such", code=NOT_FOUND)
+    assert "-p makes" in ctl(b, "mkdir", ":no/such", code=NOT_FOUND)
     assert "Not a directory" in ctl(b, "cp", ":a", ":none/", code=NOT_FOUND)  # the slash says so
     assert "takes files" in ctl(b, "cp", "-r", ":d", "-", code=USAGE) and not os.path.exists("-")
-    assert "factory-reset" in ctl(b, "rm", "-r", ":", code=FAILURE)
+    ctl(b, "rm", "-r", ":", code=FAILURE)
     assert "into itself" in ctl(b, "mv", ":d", ":d/e", code=FAILURE)
     assert names(b) == ["a", "d"]
     ctl(b, "cp", str(tmp_path / "nothing"), ":", code=NOT_FOUND)

@@ -78,17 +78,23 @@ def test_an_order_with_nobody_there_starts_main_py(boards):
 
 def test_code_that_was_left_running_is_left_alone(boards):
     """mpremote run --no-follow"""
-    b = boards({"main.py": WAITS}, config={"recovery": {"idle-restart": "1s"}})
+    b = boards({"main.py": WAITS}, config={"recovery": {"idle-restart": "2s"}})
     b.wait_state("running")
-    (b.dir / "left.py").write_text("import time\nfor i in range(40):\n    open('/count', 'w').write(str(i))\n"
-                                    "    time.sleep_ms(100)\n")
+    (b.dir / "left.py").write_text("import os, time\nopen('/begun', 'w').close()\n"
+                                   "while 'go' not in os.listdir('/'): time.sleep_ms(20)\n"
+                                   "open('/ended', 'w').close()\n")
     b.mpremote("run", "--no-follow", str(b.dir / "left.py"))
-    status = b.ctl("status").stdout
-    assert "running code entered at the REPL" in status and "idle" not in status
-    assert "running code entered at the REPL" in b.ctl("top", "-n", "1").stdout
-    b.wait(lambda p: p["ReplState"] == "prompt", timeout=20, what="its end")
-    assert ((b.flash / "count").read_text(), runs(b), b.get("SoftResets")) == ("39", 1, 1)  # mpremote's own
+    b.wait(lambda p: (b.flash / "begun").exists() and p["ConsoleHolder"] == "", what="the code")
+    resets = b.get("SoftResets")
+    for verb in ("status", "top -n 1"):
+        out = b.ctl(*verb.split()).stdout
+        assert "running code entered at the REPL" in out and "idle" not in out, out
+    time.sleep(5)
+    assert (b.get("SoftResets"), runs(b)) == (resets, 1)
+    assert b.get("RestartBoottime") == 0
+    (b.flash / "go").touch()
     b.wait(lambda p: p["State"] == "running" and runs(b) == 2, what="main.py, again")
+    assert (b.flash / "ended").exists()
 
 
 def test_a_forgotten_ctrl_c(boards):

@@ -112,7 +112,14 @@ static void detach(void) {
         console_detach_board(console, true);
 }
 
+static bool users_code;
+
+static bool is_users_code(void *userdata) {
+        return users_code;
+}
+
 static int begin(void **state) {
+        users_code = false;
         log_text[0] = '\0';
         n_arrived = 0;
         if (sd_event_new(&event) < 0)
@@ -122,6 +129,8 @@ static int begin(void **state) {
                                 .link = link_path,
                                 .gid = (gid_t) -1,
                                 .stall_timeout_usec = STALL_USEC,
+                                .is_users_code = is_users_code,
+                                .patience_usec = 6 * STALL_USEC,
                         },
                         on_sync, NULL) < 0)
                 return -1;
@@ -569,6 +578,71 @@ static void test_stall(void **state) {
         }
 }
 
+/* Writes until the program is held up, then what is told of it when it has waited for usec more. */
+static uint64_t stall(uint64_t at_most_usec) {
+        static char data[50000];
+        uint64_t start = now_usec(CLOCK_MONOTONIC);
+
+        log_text[0] = '\0';
+        while (!strstr(log_text, "does not read") && now_usec(CLOCK_MONOTONIC) - start < at_most_usec)
+                if (write(board_out, data, sizeof data) <= 0)
+                        (void) turn(1000);
+        return now_usec(CLOCK_MONOTONIC) - start;
+}
+
+/* What the user has started waits for them, but not for ever; and the moment it is another's, no longer. */
+static void test_patience(void **state) {
+        for (unsigned way = 0; way < 2; way++) {
+                int a = way == 0 ? client() : session("mpyctl");
+
+                users_code = true;
+                assert_true(stall(3 * STALL_USEC) >= 3 * STALL_USEC);
+                assert_null(strstr(log_text, "does not read"));
+                if (way == 0)
+                        users_code = false;
+                (void) stall(PATIENCE_USEC);
+                assert_non_null(strstr(log_text, "does not read"));
+                leave(a);
+        }
+}
+
+/* Two lives end with a full pipe while the user does not read: their outputs are more than may wait, and what is
+ * dropped is one gap, in the order in which it was printed. */
+static void test_one_gap_over_resets(void **state) {
+        static char got[400000];
+        char mark[32];
+        int a = client();
+        size_t n = 0;
+        long before = -1;
+
+        users_code = true;
+        for (unsigned life = 0; life < 4; life++) {
+                for (unsigned i = 0; i < 200000; i++) {
+                        int size = snprintf(mark, sizeof mark, "<%09u>", life * 1000000 + i);
+
+                        if (write(board_out, mark, (size_t) size) < size) {
+                                if (turn(1000) == 0)
+                                        break;
+                        }
+                }
+                detach();
+                attach();
+        }
+        put(board_out, "<999999999>");
+        n = drain(a, got, sizeof got - 1);
+        got[n] = '\0';
+        for (char *p = got; (p = strchr(p, '<')); p++) {
+                long number;
+
+                if (sscanf(p, "<%9ld>", &number) == 1 && strlen(p) >= 11 && p[10] == '>') {
+                        assert_true(number > before);
+                        before = number;
+                }
+        }
+        assert_int_equal(before, 999999999);
+        leave(a);
+}
+
 /* ---- resets ---- */
 
 /* What was typed and not used is there for the next board, byte for byte: what the old one had taken
@@ -738,6 +812,8 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_slow_but_steady, begin, end),
                 cmocka_unit_test_setup_teardown(test_slow_board, begin, end),
                 cmocka_unit_test_setup_teardown(test_stall, begin, end),
+                cmocka_unit_test_setup_teardown(test_patience, begin, end),
+                cmocka_unit_test_setup_teardown(test_one_gap_over_resets, begin, end),
                 cmocka_unit_test_setup_teardown(test_input_over_a_soft_reset, begin, end),
                 cmocka_unit_test_setup_teardown(test_returned_input_is_bounded, begin, end),
                 cmocka_unit_test_setup_teardown(test_discard, begin, end),

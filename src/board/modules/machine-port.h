@@ -34,7 +34,7 @@ static mp_obj_t mp_machine_get_freq(void) {
         return machine_freq_hz();
 }
 
-/* One argument more than other ports take, as on rp2. */
+/* Up to two arguments, as on rp2. */
 static void mp_machine_set_freq(size_t n_args, const mp_obj_t *args) {
         mp_raise_ValueError(MP_ERROR_TEXT("the frequency is the host's affair"));
 }
