@@ -55,8 +55,12 @@ static void read_names(FlashList *l) {
                         add_name(l, d->d_name);
                 }
         }
-        if (size < 0 && errno != ENOENT) /* ENOENT: removed while it is listed */
-                mp_raise_OSError(errno);
+        if (size < 0 && errno != ENOENT) { /* ENOENT: removed while it is listed */
+                int r = errno;
+
+                (void) list_close(MP_OBJ_FROM_PTR(l));
+                mp_raise_OSError(r);
+        }
 }
 
 static int by_name(const void *a, const void *b, void *names) {

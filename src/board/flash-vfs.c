@@ -128,12 +128,15 @@ static mp_obj_t vfs_mkdir(mp_obj_t self_in, mp_obj_t path_in) {
         FlashVfs *v = MP_OBJ_TO_PTR(self_in);
         const char *name;
         FlashPath path;
+        struct stat st;
         int parent, r;
 
         vfs_check_writable(v);
         vfs_path(v, path_in, &path);
         raise_if(flash_quota_create(&path));
         parent = flash_path_open_parent(&path, &name);
+        if (parent == -EINVAL && flash_path_stat(&path, &st) >= 0)
+                parent = -EBUSY; /* "." or "..", which are there */
         raise_if(parent == -EBUSY ? -EEXIST : parent);
         r = mkdirat(parent, name, 0777) < 0 ? -errno : 0;
         safe_close(parent); /* before raising, which is a jump: nothing cleans up after it */

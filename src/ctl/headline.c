@@ -17,7 +17,6 @@ static const StateWords states[] = {
         { "booting", "booting", STYLE_YELLOW, NULL },
         { "running", "running", STYLE_GREEN, NULL },
         { "idle", "idle at the REPL", STYLE_GREEN, NULL },
-        { "repl-running", "running code entered at the REPL", STYLE_GREEN, NULL },
         { "stopping", "stopping", STYLE_YELLOW, NULL },
         { "deep-sleep", "in deep sleep", STYLE_CYAN, "mpyctl reset wakes it" },
         { "stuck", "stuck", STYLE_RED,
@@ -53,14 +52,14 @@ bool is_at_prompt(const json_t *p) {
 void headline_print(FILE *f, const json_t *p) {
         const char *state = property_string(p, "state"), *stage = property_string(p, "stage");
         bool at_repl_runs = repl_state_runs(p);
-        const StateWords *w = state_words(at_repl_runs ? "repl-running" : state);
+        const StateWords *w = state_words(state);
         bool named = streq(state, "booting") || streq(state, "running");
         uint64_t next = property_u64(p, "next_boot_boottime"), now = now_usec(CLOCK_BOOTTIME);
         char span[TIMESPAN_MAX];
 
         fprintf(f, "%s%s mpyd %s%s, the board is %s%s%s%s%s%s", style_on(f, w->style),
                glyph(GLYPH_DOT), property_string(p, "version"), style_off(f),
-               style_on(f, w->style), w->words, named ? " " : "", named ? stage : "",
+               style_on(f, w->style), at_repl_runs ? "running code entered at the REPL" : w->words, named ? " " : "", named ? stage : "",
                style_off(f), style_on(f, STYLE_NONE));
         if (property_u64(p, "board_pid") > 0 && property_u64(p, "stage_boottime") > 0 && !at_repl_runs)
                 fprintf(f, " for %s", since_boottime(span, sizeof(span),

@@ -21,11 +21,11 @@ typedef struct StateWords {
 /* Never NULL. */
 const StateWords *state_words(const char *state);
 
-/* What runs, in a line: "running main.py for 3min 12s". p: the daemon's properties. */
 /* Code runs that somebody has entered at the REPL; the REPL waits for some, the raw one too. */
 bool repl_state_runs(const struct json_t *p);
 bool is_at_prompt(const struct json_t *p);
 
+/* What runs, in a line: "running main.py for 3min 12s". p: the daemon's properties. */
 void headline_print(FILE *f, const struct json_t *p);
 
 /* "3min 12s" since a time on CLOCK_BOOTTIME. Returns buf. */

@@ -20,8 +20,6 @@
 /* Does one thing to each path; ends at the first that fails. */
 typedef int (*Change)(const Flash *f, const char *path, bool flag);
 
-static int make_directory(const Flash *f, const char *path, bool parents);
-
 static int change_each(const Ctl *c, const Invocation *in, const char *doing, Change change,
                        bool flag) {
         _cleanup_(flash_done) Flash f = { .fd = -EBADF };
@@ -34,8 +32,6 @@ static int change_each(const Ctl *c, const Invocation *in, const char *doing, Ch
 
                 if (q < 0)
                         r = flash_explain(doing, path, q);
-                if (q == -ENOENT && change == make_directory)
-                        advise("-p makes the directories above it, too");
         }
         return r;
 }
@@ -72,7 +68,12 @@ static int make_directory(const Flash *f, const char *path, bool parents) {
 }
 
 static int mkdir_run(const Ctl *c, const Invocation *in) {
-        return change_each(c, in, "make", make_directory, invocation_has(in, 'p'));
+        bool parents = invocation_has(in, 'p');
+        int r = change_each(c, in, "make", make_directory, parents);
+
+        if (r == CTL_EXIT_NOT_FOUND && !parents)
+                advise("-p makes directories above it that are missing");
+        return r;
 }
 
 static const struct option mkdir_options[] = { { "parents", no_argument, NULL, 'p' }, {} };

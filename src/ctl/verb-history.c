@@ -81,10 +81,10 @@ static size_t fold_routine(HistoryRecord *records, size_t n, size_t limit) {
         for (size_t i = 0; i < n; i++) {
                 HistoryRecord *h = &records[i], *newer = k > 0 ? &records[k - 1] : NULL;
 
-                if (full)
+                if (full) {
                         history_record_done(h);
-                else if (newer && is_routine(h) && is_routine(newer) && streq(h->detail, newer->detail) &&
-                    streq(h->boot_id, newer->boot_id)) {
+                } else if (newer && is_routine(h) && is_routine(newer) && streq(h->detail, newer->detail) &&
+                           streq(h->boot_id, newer->boot_id)) {
                         newer->repeats += 1 + h->repeats;
                         history_record_done(h);
                 } else if (k == limit) {

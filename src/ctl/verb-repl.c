@@ -271,8 +271,13 @@ static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r, const json_t *p) {
                         return CTL_EXIT_FAILURE;
                 }
                 greet(r, p);
-        } else
+        } else {
                 (void) signal(SIGPIPE, SIG_IGN); /* write_all() tells */
+                if (!r->raw && !r->at_prompt) {
+                        complain("The board is not at its prompt: what comes is input of the program that runs.");
+                        advise("mpyctl interrupt ends it; mpyctl exec - runs code in a fresh VM");
+                }
+        }
         e = talk(r);
         term_restore();
         if (r->terminal)

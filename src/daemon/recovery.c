@@ -88,19 +88,18 @@ void recovery_on_user(Recovery *r, bool attended, uint64_t repl, uint64_t now_us
         arm(r, now_usec);
 }
 
-/* Code of the REPL runs, or has run since the wait began. */
-static bool is_busy(Recovery *r, uint64_t repl) {
+bool recovery_repl_used(const Recovery *r, uint64_t repl) {
         bool runs = (repl | r->repl_seen) & RETAINED_REPL_RUNS;
         bool ran = repl / RETAINED_REPL_ONE != r->repl_seen / RETAINED_REPL_ONE;
 
-        r->repl_seen = repl;
         return runs || ran;
 }
 
 RecoveryAction recovery_look(Recovery *r, uint64_t repl, uint64_t now_usec) {
         if (now_usec < r->due_usec)
                 return RECOVERY_NOTHING;
-        if (is_busy(r, repl)) {
+        if (recovery_repl_used(r, repl)) {
+                r->repl_seen = repl;
                 arm(r, now_usec);
                 return RECOVERY_NOTHING;
         }

@@ -39,7 +39,7 @@ typedef struct Recovery {
         bool at_repl;
         bool attended;        /* somebody uses the REPL */
         bool had_user;        /* in this life, at its REPL */
-        uint64_t repl_seen;   /* its word when the wait began */
+        uint64_t repl_seen;   /* its word when its user came or went, or the wait began anew */
         unsigned reloads;     /* in a row, for exceptions */
         uint64_t due_usec;    /* UINT64_MAX: not */
 } Recovery;
@@ -68,6 +68,9 @@ void recovery_on_stage_end(Recovery *r, BoardStage stage, StageResult result, ui
 void recovery_on_repl(Recovery *r, bool main_left_out, uint64_t now_usec);
 
 void recovery_on_user(Recovery *r, bool attended, uint64_t repl, uint64_t now_usec);
+
+/* Code of the REPL runs, or has run since its user came or went, or the wait began anew. */
+bool recovery_repl_used(const Recovery *r, uint64_t repl);
 
 /* What is due at now; told once. Where code was run meanwhile, or runs, the wait begins anew. */
 RecoveryAction recovery_look(Recovery *r, uint64_t repl, uint64_t now_usec);

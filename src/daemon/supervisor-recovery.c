@@ -35,9 +35,7 @@ bool supervisor_repl_runs(const Supervisor *s) {
 bool supervisor_repl_used(void *userdata) {
         const Supervisor *s = userdata;
 
-        return s->life.state == LIFE_IDLE &&
-               (supervisor_repl_runs(s) ||
-                supervisor_repl_word(s) / RETAINED_REPL_ONE != s->user_repl_seen / RETAINED_REPL_ONE);
+        return s->life.state == LIFE_IDLE && recovery_repl_used(&s->recovery, supervisor_repl_word(s));
 }
 
 /* After each change of what recovery.c knows. */
@@ -60,7 +58,6 @@ void supervisor_recovery_stage_end(Supervisor *s, BoardStage stage, StageResult 
 
 /* In safe mode the program is not meant to run. */
 void supervisor_recovery_repl(Supervisor *s) {
-        s->user_repl_seen = 0;
         if (s->life.next.safe_mode != SAFE_MODE_NONE)
                 return;
         recovery_on_repl(&s->recovery, s->life.next.raw_repl, now_usec(CLOCK_BOOTTIME));
@@ -70,7 +67,6 @@ void supervisor_recovery_repl(Supervisor *s) {
 void supervisor_recovery_user(void *userdata, bool in_use) {
         Supervisor *s = userdata;
 
-        s->user_repl_seen = supervisor_repl_word(s);
         recovery_on_user(&s->recovery, in_use, supervisor_repl_word(s), now_usec(CLOCK_BOOTTIME));
         supervisor_panel_follow(s);
         if (s->recovery_timer)

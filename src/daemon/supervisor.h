@@ -92,7 +92,6 @@ typedef struct Supervisor {
         sd_event_source *recovery_timer;
         bool recovering;               /* the next reset is its work */
         bool recovery_gave_up;         /* and is a strike */
-        uint64_t user_repl_seen;       /* the REPL's word when its user came, or the REPL began */
 
         struct Notify *notify;
 

@@ -178,6 +178,9 @@ def test_mip_by_mpyctl(board, index):
     assert done.stderr.startswith("mpyctl: nothing was not installed.\n") and "Traceback" not in done.stderr
     done = board.ctl("mip", "--index", "http://127.0.0.1:1", "install", "greet", check=False)
     assert done.returncode == 1 and "ECONNREFUSED" in done.stderr and "mpremote mip install" in done.stderr
+    board.put({"file": "x"})
+    done = board.ctl("mip", "--index", index, "--target", ":file/below", "install", "greet", check=False)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "mpremote mip" not in done.stderr, done
     done = board.ctl("mip", "remove", "greet", check=False)
     assert done.returncode == 64 and "mpyctl rm -r" in done.stderr
 

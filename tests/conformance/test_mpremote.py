@@ -245,6 +245,8 @@ def test_M18_ls_and_recursive_cp(board, tmp_path):
     back.mkdir()
     board.mpremote("cp", "-r", ":tree", str(back))
     assert (back / "tree/inner/b.txt").read_text() == "b" * 20
+    board.mpremote("cp", "-r", ".", ":", cwd=tree / "inner")  # which makes "./." first
+    assert board.read("b.txt") == "b" * 20
 
 
 @item("M19")
@@ -269,6 +271,10 @@ def test_M21_mkdir_rmdir_rm_touch(board):
     assert (board.flash / "d/f").read_bytes() == b""
     board.mpremote("rm", ":d/f", "+", "rmdir", ":d")
     assert not (board.flash / "d").exists()
+    repl = board.raw()
+    for path in (".", "./.", "..", "/", "lib/.."):
+        out, error = repl.exec_raw(f"import os\ntry: os.mkdir('lib')\nexcept OSError: pass\nos.mkdir({path!r})")
+        assert "EEXIST" in error, (path, out, error)
 
 
 @item("M22")

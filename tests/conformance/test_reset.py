@@ -346,6 +346,8 @@ def test_S25_freq_is_the_same(board):
         reset()
         repl.sync()
         told.append(int(repl.line("import machine; machine.freq()")))
+        for wanted in ("100", "100, 100"):
+            assert "ValueError: the frequency is the host's affair" in repl.line(f"machine.freq({wanted})")
     # Where only the present frequency is known, it moves by itself, but not by a quarter.
     host = frequency_of_this_host()
     assert all(abs(hz - host) < host / 4 for hz in told), (told, host)

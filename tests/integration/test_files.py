@@ -288,6 +288,10 @@ def test_mistakes(boards, tmp_path):
     assert "Not a directory" in ctl(b, "cp", ":a", ":none/", code=NOT_FOUND)  # the slash says so
     assert "takes files" in ctl(b, "cp", "-r", ":d", "-", code=USAGE) and not os.path.exists("-")
     ctl(b, "rm", "-r", ":", code=FAILURE)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(mpyctl_program()), "--run-dir", str(b.run_dir), "cat", ":a"], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == FAILURE and "write what :a holds: No space left" in done.stderr
     assert "into itself" in ctl(b, "mv", ":d", ":d/e", code=FAILURE)
     assert names(b) == ["a", "d"]
     ctl(b, "cp", str(tmp_path / "nothing"), ":", code=NOT_FOUND)
@@ -350,6 +354,7 @@ def test_edit(hung):
     assert "Nothing was changed" in edit(hung, ":log.csv", "true")
     assert "Nothing was changed" in edit(hung, ":not-made.py", "true")
     assert "did not end well" in edit(hung, ":log.csv", "false", code=FAILURE)
+    assert "left no file" in edit(hung, ":log.csv", "rm", code=FAILURE)
     assert "did not end well" in edit(hung, ":log.csv", "/nonexistent/editor", code=FAILURE)
     edit(hung, ":lib", "true", code=FAILURE)
     edit(hung, ":no/such", "true", code=NOT_FOUND)

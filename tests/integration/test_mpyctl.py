@@ -305,6 +305,14 @@ def test_repl_piped_without_the_end_of_the_line(board):
     assert "\n13\n>>> " in ctl(board, "repl", stdin="13\n")[0]
 
 
+def test_repl_piped_into_a_program(own):
+    own.put({"main.py": "print('got', input())\n"})
+    ctl(own, "reset")
+    own.wait_state("running")
+    out, err = ctl(own, "repl", "--wait", "1s", stdin="some\n")
+    assert "got some" in out and "input of the program that runs" in err and "mpyctl interrupt" in err
+
+
 def test_repl_after_a_tool_that_left_the_raw_one(board):
     for end in ("", "\n"):
         with board.open_repl() as pty:

@@ -135,7 +135,7 @@ def test_edges_come_one_by_one(board, repl):
         drive(board, "GPIO4", "1")
     want = repr([(True, 2), (True, 1)] * 10)
     board.wait(lambda _: repl.line("seen").replace("\r\n", "") == want, what=want)
-    repl.line("Pin(4).irq(None)")
+    repl.line("Pin(4).irq(None, priority=3)")
     drive(board, "GPIO4", "0")
     repl.line("time.sleep_ms(200)")
     assert repl.line("len(seen)") == "20\r\n"

@@ -177,6 +177,47 @@ print(n)
     assert 5 <= int(lines[4]) <= 21
 
 
+def test_timers_that_take_longer_than_their_periods(board):
+    """The program goes on between two calls: sleeps end, asyncio runs, scheduled functions are called, the REPL hears."""
+    repl = board.raw()
+    out = run(repl, """
+import asyncio, micropython, time
+from machine import Timer
+calls = 0
+def work(ms):
+    def f(t):
+        global calls
+        calls += 1
+        end = time.ticks_add(time.ticks_us(), ms * 1000)
+        while time.ticks_diff(end, time.ticks_us()) > 0: pass
+    return f
+def during(timers, f):
+    for t in timers: t[0].init(period=t[1], callback=t[2])
+    f()
+    for t in timers: t[0].deinit()
+async def rest(): await asyncio.sleep_ms(200)
+a, b = Timer(1), Timer(2)
+during([(a, 10, lambda t: time.sleep_ms(30))], lambda: time.sleep_ms(200))
+print('sleep')
+during([(a, 20, work(15)), (b, 20, work(25))], lambda: time.sleep_ms(200))
+print('two')
+during([(a, 5, work(10))], lambda: asyncio.run(rest()))
+print('asyncio')
+def ask():
+    said = []
+    for n in range(3):
+        micropython.schedule(said.append, n)
+        time.sleep_ms(50)
+    print('scheduled', said)
+during([(a, 5, work(10))], ask)
+print(calls > 20)
+""")
+    assert out.splitlines() == ["sleep", "two", "asyncio", "scheduled [0, 1, 2]", "True"]
+    run(repl, "t = Timer(3, period=5, callback=lambda t: time.sleep_ms(20))")
+    board.control.interrupt()
+    assert run(repl, "t.deinit()\nprint('heard')") == "heard\n"
+
+
 def test_timer_errors_and_endings(board):
     repl = board.raw()
     out = run(repl, """

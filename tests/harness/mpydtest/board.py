@@ -329,11 +329,11 @@ class Board:
     def ctl_json(self, *arguments):
         return json.loads(self.ctl("--json", *arguments).stdout)
 
-    def mpremote(self, *arguments, check=True, timeout=60, environ=None):
+    def mpremote(self, *arguments, check=True, timeout=60, environ=None, cwd=None):
         """Runs mpremote against the pty."""
         done = subprocess.run(
             ["/usr/bin/python3", "-m", "mpremote", "connect", str(self.repl_path()), *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(timeout),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scaled(timeout), cwd=cwd,
             env={**os.environ, "PYTHONPATH": mpremote_path(), "PYTHONDONTWRITEBYTECODE": "1",
                  # else its own words and the board's come in an order of their own
                  "PYTHONUNBUFFERED": "1", "HOME": str(self.dir), **(environ or {})})
