@@ -19,7 +19,7 @@
 
 #define STACK_SIZE (128 * 1024)
 
-enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_VM_TIMER, POLL_PINS, POLL_IN, POLL_OUT, POLL_MAX };
+enum { POLL_KICK, POLL_LINK, POLL_TIMER, POLL_VM_TIMER, POLL_PINS, POLL_REQUESTS, POLL_IN, POLL_OUT, POLL_MAX };
 
 static struct {
         int kick_fd;
@@ -108,6 +108,7 @@ static void *io_thread_run(void *arg) {
                         [POLL_TIMER] = { .fd = console_timer_fd(), .events = POLLIN },
                         [POLL_VM_TIMER] = { .fd = timer_fd(), .events = POLLIN },
                         [POLL_PINS] = { .fd = pins_fd(), .events = POLLIN },
+                        [POLL_REQUESTS] = { .fd = irq_request_fd(), .events = POLLIN },
                         [POLL_IN] = { .fd = reads && !full ? BOARD_FD_CONSOLE_IN : -1,
                                       .events = POLLIN },
                         [POLL_OUT] = { .fd = console_is_blocked() ? BOARD_FD_CONSOLE_OUT : -1,
@@ -128,6 +129,8 @@ static void *io_thread_run(void *arg) {
                         timer_expire();
                 if (fds[POLL_PINS].revents)
                         pins_take_edges();
+                if (fds[POLL_REQUESTS].revents)
+                        irq_request_release();
                 if (reads)
                         input_open = io_handle_input(fds[POLL_IN].revents != 0);
                 aborting = irq_abort_repeat();

@@ -3,13 +3,17 @@
 #include "board/irq.h"
 
 #include <pthread.h>
+#include <sys/timerfd.h>
 
+#include "board/clock.h"
 #include "board/input.h"
 #include "board/irq-call.h"
 #include "board/traceback.h"
 #include "board/wait.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
+
+#define MOMENT_NSEC 200000 /* for the program, between requests */
 
 _Noreturn void irq_raise(void *exception);
 
@@ -26,9 +30,13 @@ static struct {
         bool finalising;
         bool abort_wanted;  /* until irq_abort_done() */
         IrqLeave leave;
+        bool serving;            /* a request is */
+        int64_t moment_end_nsec; /* CLOCK_MONOTONIC: none is served before */
+        IrqRequest *held;
+        int moment_fd;           /* timerfd */
 } irq;
 
-void irq_init(void) {
+int irq_init(void) {
         pthread_mutexattr_t attributes;
 
         pthread_mutexattr_init(&attributes);
@@ -36,6 +44,8 @@ void irq_init(void) {
         pthread_mutex_init(&irq.lock, &attributes);
         pthread_mutexattr_destroy(&attributes);
         irq.character = -1;
+        irq.moment_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        return irq.moment_fd < 0 ? -errno : 0;
 }
 
 void irq_lock(void) {
@@ -175,11 +185,24 @@ _Noreturn void irq_raise(void *exception) {
         nlr_jump(exception);
 }
 
-/* Stands for mp_call_function_1_protected() in the scheduler. SystemExit and KeyboardInterrupt are
- * meant for the program, not for the callback: they go on in the code that was interrupted
- * (S11). */
+bool irq_exception_is_programs(mp_obj_t exception) {
+        mp_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
+
+        if (mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_SystemExit))) {
+                if (irq.user_code)
+                        mp_sched_exception(exception);
+                else
+                        irq.exit_wanted = true;
+                return true;
+        }
+        if (!irq.user_code || !mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt)))
+                return false;
+        mp_sched_exception(exception);
+        return true;
+}
+
+/* Stands for mp_call_function_1_protected() in the scheduler. */
 mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
-        mp_obj_t exception, type;
         nlr_buf_t nlr;
 
         if (nlr_push(&nlr) == 0) {
@@ -188,19 +211,71 @@ mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
                 nlr_pop();
                 return ret;
         }
-        exception = MP_OBJ_FROM_PTR(nlr.ret_val);
-        type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
-        if (mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_SystemExit))) {
-                if (irq.user_code)
-                        mp_sched_exception(exception);
-                else
-                        irq.exit_wanted = true;
-        } else if (irq.user_code &&
-                   mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt)))
-                mp_sched_exception(exception);
-        else
-                mp_obj_print_exception(&mp_plat_print, exception);
+        if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
+                mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
         return MP_OBJ_NULL;
+}
+
+/* ---- requests of peripherals ---- */
+
+static void end_serving_locked(void) {
+        struct itimerspec moment = { .it_value.tv_nsec = MOMENT_NSEC };
+
+        irq.serving = false;
+        if (!irq.held)
+                return;
+        irq.moment_end_nsec = clock_monotonic_nsec() + MOMENT_NSEC;
+        (void) timerfd_settime(irq.moment_fd, 0, &moment, NULL);
+}
+
+static void serve(mp_sched_node_t *node) {
+        IrqRequest *r = (IrqRequest *) ((char *) node - offsetof(IrqRequest, node));
+
+        irq_lock();
+        irq.serving = true;
+        irq_unlock();
+        r->serve(r);
+        irq_lock();
+        end_serving_locked();
+        irq_unlock();
+}
+
+bool irq_request_waits(const IrqRequest *r) {
+        return r->held || r->node.callback;
+}
+
+void irq_request(IrqRequest *r) {
+        IrqRequest **end = &irq.held;
+
+        irq_lock();
+        if (irq.serving || clock_monotonic_nsec() < irq.moment_end_nsec) {
+                while (*end && *end != r)
+                        end = &(*end)->next;
+                *end = r;
+                r->held = true;
+        } else
+                (void) mp_sched_schedule_node(&r->node, serve);
+        irq_unlock();
+}
+
+int irq_request_fd(void) {
+        return irq.moment_fd;
+}
+
+void irq_request_release(void) {
+        uint64_t expirations;
+
+        irq_lock();
+        (void) !read(irq.moment_fd, &expirations, sizeof expirations);
+        while (irq.held && !irq.serving) {
+                IrqRequest *r = irq.held;
+
+                irq.held = r->next;
+                r->next = NULL;
+                r->held = false;
+                (void) mp_sched_schedule_node(&r->node, serve);
+        }
+        irq_unlock();
 }
 
 void irq_handle_events(void) {
@@ -263,6 +338,7 @@ void irq_abort_done(void) {
         irq.user_code = false;
         irq.character = -1;
         irq.masked = irq.deferred = false;
+        end_serving_locked();
         MP_STATE_VM(vm_abort) = false;
         MP_STATE_MAIN_THREAD(mp_pending_exception) = MP_OBJ_NULL;
         MP_STATE_VM(sched_state) = MP_SCHED_IDLE;

@@ -10,7 +10,7 @@
 
 #include "util/macros.h"
 
-void irq_init(void);
+int irq_init(void) _must_check_;
 
 /* Also MicroPython's atomic section. */
 void irq_lock(void);
@@ -35,6 +35,10 @@ void irq_interrupt_locked(void);
 
 /* Ends a wait of the VM's thread; cheap when it is not waiting. Any thread. */
 void irq_wake_vm(void);
+
+/* Ready when the program has had its moment: held requests (irq-call.h) go on. */
+int irq_request_fd(void);
+void irq_request_release(void);
 
 /* ---- the VM's thread ---- */
 

@@ -151,8 +151,9 @@ static int prepare(void) {
 
         (void) prctl(PR_SET_NAME, "mpyd-board"); /* started by descriptor, it has the number's name */
         (void) prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-        irq_init();
-        r = vm_wait_init();
+        r = irq_init();
+        if (r == 0)
+                r = vm_wait_init();
         if (r == 0)
                 r = console_init();
         if (r == 0)

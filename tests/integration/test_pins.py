@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -215,6 +216,38 @@ def test_a_storm_of_edges_does_not_take_the_board(board, repl):
     run(repl, "for i in range(2000):\n    p.init(pull=Pin.PULL_DOWN if i % 2 else Pin.PULL_UP)\n")
     assert int(repl.line("n")) in (1999, 2000)
     assert repl.line("1 + 1") == "2\r\n"
+
+
+@pytest.mark.simulated  # by the chip of the test, which keeps each edge
+@pytest.mark.parametrize("hard", [False, True])
+def test_edges_that_come_faster_than_their_handler_leave_the_program_time(board, repl, hard):
+    """The program sleeps, is called by others, and hears Ctrl-C."""
+    run(repl, "def slow(p):\n    end = time.ticks_add(time.ticks_us(), 20000)\n"
+              "    while time.ticks_diff(end, time.ticks_us()) > 0: pass\n")
+    repl.line(f"_ = Pin(4, Pin.IN, Pin.PULL_UP).irq(slow, hard={hard})")
+    stop = threading.Event()
+
+    def storm():
+        n = 0
+        while not stop.is_set():
+            drive(board, "GPIO4", "01"[n % 2])
+            n += 1
+
+    source = threading.Thread(target=storm)
+    source.start()
+    try:
+        board.wait_log(LOST)  # more wait than may
+        repl.write(b"time.sleep_ms(100); print('sl' + 'ept')\r")
+        repl.read_until(b"slept\r\n")
+        repl.read_until(b">>> ")
+        repl.write(b"exec(\"print('on' + 'ward')\\nwhile True: pass\")\r")
+        repl.read_until(b"onward\r\n")
+        repl.write(b"\x03")
+        repl.read_until(b"KeyboardInterrupt")
+        repl.read_until(b">>> ")
+    finally:
+        stop.set()
+        source.join()
 
 
 def test_edges_that_are_lost_are_told(board, repl):

@@ -17,6 +17,7 @@
 #include "py/smallint.h"
 
 #define PINS_PER_TURN 16
+#define SERVE_USEC 1000 /* then the program has its moment; a handler that takes longer is called once */
 
 static atomic_bool woken; /* an edge that ends a light sleep has come */
 static int edges_fd = -EBADF; /* epoll(7): pins with a handler */
@@ -45,16 +46,19 @@ static void call_hard(Pin *p) {
                 return;
         }
         gc_unlock();
+        if (irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
+                return;
         p->irq->handler = mp_const_none; /* as other ports do: it would fail again and again */
         mp_printf(&mp_plat_print, "Uncaught exception in Pin(%s) interrupt handler\n", p->name);
         mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
 }
 
 /* The handler once for each edge, in their order. */
-static void pin_handle(mp_sched_node_t *node) {
-        Pin *p = (Pin *) ((char *) node - offsetof(Pin, node));
+void machine_pin_serve(IrqRequest *r) {
+        Pin *p = (Pin *) ((char *) r - offsetof(Pin, request));
+        mp_uint_t begin = mp_hal_ticks_us();
 
-        for (;;) {
+        do {
                 WaitingEdge e = {};
 
                 irq_lock();
@@ -73,7 +77,11 @@ static void pin_handle(mp_sched_node_t *node) {
                         call_hard(p);
                 else
                         (void) irq_call_scheduled(p->irq->handler, MP_OBJ_FROM_PTR(p));
-        }
+        } while (mp_hal_ticks_us() - begin < SERVE_USEC);
+        irq_lock();
+        if (p->n_waiting > 0)
+                irq_request(r);
+        irq_unlock();
 }
 
 /* Once a life, however many there are. */
@@ -103,7 +111,7 @@ void machine_pin_take_edges(Pin *p) {
         if (r < 0) /* the chip was taken out: it would be ready for ever */
                 (void) epoll_ctl(edges_fd, EPOLL_CTL_DEL, p->line.fd, NULL);
         if (p->n_waiting > 0)
-                (void) mp_sched_schedule_node(&p->node, pin_handle);
+                irq_request(&p->request);
 }
 
 void pins_take_edges(void) {

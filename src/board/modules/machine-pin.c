@@ -118,8 +118,7 @@ static Pin *pin_find(const char *name) {
                 p->settings.value = gpio_line_get(&p->line) == 1;
         p->irq = NULL;
         p->trigger = p->irq_flags = p->irq_ticks_us = 0;
-        p->node.callback = NULL;
-        p->node.next = NULL;
+        p->request = (IrqRequest) { .serve = machine_pin_serve };
         p->n_waiting = 0;
         p->overrun_told = false;
         p->next = MP_STATE_PORT(machine_pins);

@@ -5,6 +5,7 @@
 
 #include "util/macros.h"
 
+#include "board/irq-call.h"
 #include "mpyd/board-link.h"
 #include "py/obj.h"
 #include "py/runtime.h"
@@ -26,7 +27,7 @@ typedef struct Pin {
         GpioSettings settings;   /* as we know them; value is what it drives or will drive */
         mp_irq_obj_t *irq;       /* NULL: never asked for */
         mp_uint_t trigger;
-        mp_sched_node_t node;
+        IrqRequest request;
         /* under the IRQ lock: edges whose handler is yet to be called */
         WaitingEdge waiting[EDGES_WAITING_MAX];
         unsigned n_waiting;
@@ -42,6 +43,7 @@ typedef struct Pin {
 void machine_pin_apply(Pin *p, const GpioSettings *s);
 bool machine_pin_is_output(const Pin *p);
 
+void machine_pin_serve(IrqRequest *r);
 /* With the IRQ lock: what has come is queued for the handler. */
 void machine_pin_take_edges(Pin *p);
 

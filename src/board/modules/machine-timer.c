@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* machine.Timer: any number of them, virtual ones (id -1) or with a number that names the same timer
  * again. The I/O thread sees that one is due, the VM calls its callback between two instructions, or out
- * of a sleep. One that is due again before its callback has run is not called twice; and one that is due while any
- * callback of a timer runs is called a moment after it. */
+ * of a sleep. One that is due again before its callback has run is not called twice. */
 #include "util/macros.h"
 
 #include "board/timer.h"
@@ -20,16 +19,12 @@
 #define NSEC_PER_MSEC INT64_C(1000000)
 #define PERIOD_MIN_NSEC INT64_C(100000) /* 10 kHz: quicker ones would leave the program no time */
 
-/* What the program gets when a callback has taken so long that another call is due. MicroPython's scheduler calls what is
- * due until nothing is: without a pause it would never come back to the program, nor see Ctrl-C. */
-#define PAUSE_NSEC INT64_C(200000)
-
 enum { MODE_ONE_SHOT = 0, MODE_PERIODIC = 1 };
 
 /* All active ones are in MP_STATE_PORT(machine_timers), under the IRQ lock. */
 typedef struct Timer {
         mp_obj_base_t base;
-        mp_sched_node_t node;
+        IrqRequest request;
         mp_int_t id;
         mp_int_t mode;
         int64_t period_nsec;
@@ -39,8 +34,6 @@ typedef struct Timer {
 } Timer;
 
 static int clock_fd = -EBADF;
-static bool calling;          /* a callback runs; this and the next under the IRQ lock */
-static int64_t earliest_nsec; /* CLOCK_MONOTONIC: nothing is called before */
 
 int timer_init(void) {
         clock_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -60,17 +53,15 @@ static void set_clock(void) {
         for (const Timer *t = MP_STATE_PORT(machine_timers); t; t = t->next)
                 if (t->due_nsec > 0 && (first == 0 || t->due_nsec < first))
                         first = t->due_nsec;
-        if (first > 0)
-                first = calling ? 0 : MAX(first, earliest_nsec); /* the callback's end sets the clock */
         when.it_value.tv_sec = (time_t) (first / NSEC_PER_SEC);
         when.it_value.tv_nsec = (long) (first % NSEC_PER_SEC);
         (void) timerfd_settime(clock_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* One that waits for its call stays in the list: the scheduler has a pointer to it. */
+/* One that waits for its call stays in the list: there is a pointer to it. */
 static void forget_idle(void) {
         for (Timer **at = (Timer **) &MP_STATE_PORT(machine_timers); *at;)
-                if ((*at)->due_nsec == 0 && !(*at)->node.callback)
+                if ((*at)->due_nsec == 0 && !irq_request_waits(&(*at)->request))
                         *at = (*at)->next;
                 else
                         at = &(*at)->next;
@@ -78,31 +69,16 @@ static void forget_idle(void) {
 
 /* ---- being due ---- */
 
-static bool is_due(int64_t now) {
-        for (const Timer *t = MP_STATE_PORT(machine_timers); t; t = t->next)
-                if (t->due_nsec > 0 && t->due_nsec <= now)
-                        return true;
-        return false;
-}
-
-static void timer_call(mp_sched_node_t *node) {
-        Timer *t = (Timer *) ((char *) node - offsetof(Timer, node));
+static void timer_call(IrqRequest *r) {
+        Timer *t = (Timer *) ((char *) r - offsetof(Timer, request));
         mp_obj_t callback;
-        int64_t now;
 
         irq_lock();
         callback = t->callback;
         forget_idle();
-        calling = true;
         irq_unlock();
         if (callback != mp_const_none)
                 (void) irq_call_scheduled(callback, MP_OBJ_FROM_PTR(t));
-        irq_lock();
-        calling = false;
-        now = clock_monotonic_nsec();
-        earliest_nsec = is_due(now) ? now + PAUSE_NSEC : 0;
-        set_clock();
-        irq_unlock();
 }
 
 void timer_expire(void) {
@@ -111,7 +87,7 @@ void timer_expire(void) {
 
         irq_lock();
         (void) !read(clock_fd, &expirations, sizeof expirations);
-        for (Timer *t = calling ? NULL : MP_STATE_PORT(machine_timers); t; t = t->next) {
+        for (Timer *t = MP_STATE_PORT(machine_timers); t; t = t->next) {
                 if (t->due_nsec == 0 || t->due_nsec > now)
                         continue;
                 if (t->mode == MODE_PERIODIC)
@@ -119,7 +95,7 @@ void timer_expire(void) {
                 else
                         t->due_nsec = 0;
                 if (t->callback != mp_const_none)
-                        (void) mp_sched_schedule_node(&t->node, timer_call);
+                        irq_request(&t->request);
         }
         set_clock();
         irq_unlock();
@@ -219,8 +195,7 @@ static mp_obj_t timer_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
         t = timer_find(id);
         if (!t) {
                 t = mp_obj_malloc(Timer, &machine_timer_type);
-                t->node.callback = NULL;
-                t->node.next = NULL;
+                t->request = (IrqRequest) { .serve = timer_call };
                 t->id = id;
                 t->mode = MODE_PERIODIC;
                 t->period_nsec = t->due_nsec = 0;

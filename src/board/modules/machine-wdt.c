@@ -23,7 +23,6 @@ typedef struct WdtObj {
 } WdtObj;
 
 static const WdtObj wdt = { { &machine_wdt_type } };
-static mp_sched_node_t warning;
 
 static void feed(void) {
         retained_word_set(retained_word(board.retained, RETAINED_WORD_FEED_MACHINE),
@@ -32,16 +31,18 @@ static void feed(void) {
 
 /* ---- the warning ---- */
 
-static void call_back(mp_sched_node_t *node) {
+static void call_back(IrqRequest *r) {
         mp_obj_t callback = MP_STATE_PORT(machine_wdt_callback);
 
         if (callback != MP_OBJ_NULL)
                 (void) irq_call_scheduled(callback, MP_OBJ_FROM_PTR(&wdt));
 }
 
+static IrqRequest warning = { .serve = call_back };
+
 void wdt_warn(WatchdogId id) {
         if (id == WATCHDOG_MACHINE)
-                (void) mp_sched_schedule_node(&warning, call_back);
+                irq_request(&warning);
 }
 
 void wdt_forget_callback(void) {
