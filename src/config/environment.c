@@ -70,15 +70,6 @@ int environment_set(Config *c, const char *name, const char *value, char reason[
 }
 
 /* In the same order; another order counts as a change, which does no harm. */
-bool environment_equal(const Config *a, const Config *b) {
-        if (a->n_environment != b->n_environment)
-                return false;
-        for (size_t i = 0; i < a->n_environment; i++)
-                if (!streq(a->environment[i], b->environment[i]))
-                        return false;
-        return true;
-}
-
 void environment_done(Config *c) {
         for (size_t i = 0; i < c->n_environment; i++)
                 free(c->environment[i]);

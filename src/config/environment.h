@@ -13,6 +13,4 @@
 int environment_set(Config *c, const char *name, const char *value,
                     char reason[static CONFIG_REASON_MAX]) _must_check_;
 
-bool environment_equal(const Config *a, const Config *b);
-
 void environment_done(Config *c);

@@ -248,7 +248,8 @@ void supervisor_pins_reset(Supervisor *s, ResetKind kind) {
 
         kind = kind_for_pins(s, kind);
         s->wake_detail[0] = '\0';
-
+        if (kind != RESET_KIND_SOFT)
+                supervisor_config_taken(s, CONFIG_TAKEN_AT_HARD_RESET);
         for (size_t i = s->n_pins; i-- > 0;) {
                 struct HeldPin *p = &s->pins[i];
                 int level = pin_safe_level(s->config.pins.safe_state, p->name), r;

@@ -134,8 +134,17 @@ void supervisor_host_snooze(Supervisor *s, uint64_t usec, const char *who);
 /* The directory that scripts see as "/", O_PATH; made when it is missing. A descriptor or an error. */
 int supervisor_open_flash(Supervisor *s) _must_check_;
 
-/* Notes what is in force from now on, until the next board boots, whatever is reloaded meanwhile. */
-void supervisor_take_figures(Supervisor *s);
+/* Keys that are taken once and not when the configuration is reloaded: supervisor-pending.c. */
+typedef enum ConfigTaken {
+        CONFIG_TAKEN_AT_START = 0, /* of mpyd; all others then, too */
+        CONFIG_TAKEN_AT_HARD_RESET,
+        CONFIG_TAKEN_AT_SPAWN,     /* of a board's process */
+        CONFIG_TAKEN_AT_BOOT,      /* when it is told */
+} ConfigTaken;
+/* They are in effect as they are configured now. */
+void supervisor_config_taken(Supervisor *s, ConfigTaken when);
+/* Those that are configured otherwise than they are in effect. */
+void supervisor_config_tell_pending(const Supervisor *s, ReloadNote note, void *data);
 
 /* Handlers that supervisor-setup.c installs. */
 int supervisor_on_life_timer(sd_event_source *source, uint64_t usec, void *userdata);

@@ -11,7 +11,6 @@
 #include <systemd/sd-login.h>
 #include <time.h>
 
-#include "config/environment.h"
 #include "daemon/journal.h"
 #include "daemon/supervisor-private.h"
 #include "host/host.h"
@@ -63,45 +62,6 @@ static int load_config(Supervisor *s, Config *ret) {
         return 0;
 }
 
-/* What is set now and cannot be applied to what runs. */
-static void tell_pending(const Config *old, const Config *fresh, ReloadNote note, void *data) {
-        const struct {
-                bool pending;
-                const char *line;
-        } lines[] = {
-                { !streq(fresh->safe_mode.button, old->safe_mode.button) ||
-                          fresh->safe_mode.button_active != old->safe_mode.button_active ||
-                          fresh->safe_mode.button_bias != old->safe_mode.button_bias,
-                  "[safe-mode] button takes effect when mpyd restarts." },
-                { !streq(fresh->reset.button, old->reset.button) || !streq(fresh->led.line, old->led.line) ||
-                          fresh->reset.button_active != old->reset.button_active ||
-                          fresh->reset.button_bias != old->reset.button_bias ||
-                          fresh->reset.button_debounce_usec != old->reset.button_debounce_usec ||
-                          fresh->reset.button_long_usec != old->reset.button_long_usec,
-                  "[reset] button and [led] take effect when mpyd restarts." },
-                { fresh->gpio.source != old->gpio.source, "[gpio] chip takes effect when mpyd restarts." },
-                { !streq(fresh->pins.safe_state, old->pins.safe_state),
-                  "[pins] safe-state takes effect at the next hard reset of the board." },
-                { !streq(fresh->board.user, old->board.user),
-                  "[board] user takes effect when mpyd restarts." },
-                { fresh->history.max_size != old->history.max_size,
-                  "[history] max-size takes effect when mpyd restarts." },
-                { fresh->board.heap != old->board.heap || fresh->board.heap_max != old->board.heap_max,
-                  "[board] heap and heap-max take effect at the next reset of the board." },
-                { fresh->board.flash_quota != old->board.flash_quota,
-                  "[board] flash-quota takes effect at the next reset of the board." },
-                { !environment_equal(fresh, old), "[environment] takes effect at the next reset of the board." },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
-                if (!lines[i].pending)
-                        continue;
-                journal_log(JOURNAL_CONFIG_PENDING, NULL, "%s", lines[i].line);
-                if (note)
-                        note(data, lines[i].line);
-        }
-}
-
 int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
         LifeLimits limits;
         Config fresh;
@@ -113,9 +73,9 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
                                                                     "stays: %m", s->options.config_path);
         for (size_t i = 0; note && i < fresh.n_warnings; i++)
                 note(data, fresh.warnings[i]);
-        tell_pending(&s->config, &fresh, note, data);
         config_done(&s->config);
         s->config = fresh;
+        supervisor_config_tell_pending(s, note, data);
         limits = limits_from(&s->config);
         life_set_limits(&s->life, &limits, supervisor_now());
         supervisor_safe_mode_reload(s);
@@ -407,7 +367,7 @@ static int start(Supervisor *s) {
         if (r < 0)
                 return journal_log_errno(JOURNAL_DAEMON_REFUSED, r, "Failed to read %s: %m",
                                          s->options.config_path);
-        supervisor_take_figures(s);
+        supervisor_config_taken(s, CONFIG_TAKEN_AT_START);
         arrange_cgroups(s);
         r = take_directories(s);
         if (r < 0)

@@ -307,11 +307,6 @@ bool supervisor_adopt_board(Supervisor *s) {
         return r >= 0;
 }
 
-void supervisor_take_figures(Supervisor *s) {
-        s->heap_max = s->config.board.heap_max;
-        s->flash_quota = s->config.board.flash_quota;
-}
-
 static LinkMessage boot_message(const Supervisor *s) {
         const LifeReset *next = &s->life.next;
         LinkMessage m = {
@@ -361,7 +356,9 @@ static int spawn(Supervisor *s) {
                 return journal_log_errno(JOURNAL_BOARD_NOT_STARTED, r, "Failed to start %s: %m",
                                          s->options.board_path);
         s->board_realtime_usec = now_usec(CLOCK_REALTIME);
-        supervisor_take_figures(s);
+        supervisor_config_taken(s, CONFIG_TAKEN_AT_SPAWN);
+        if (s->life.booted)
+                supervisor_config_taken(s, CONFIG_TAKEN_AT_BOOT);
         r = board_mark_write(s->run_dir_fd, s->boot_id, board_process_pid(s->board));
         if (r < 0)
                 log_debug("Failed to note which process is the board, ignoring: %s", strerrordesc_np(-r));
@@ -396,7 +393,7 @@ void supervisor_send(Supervisor *s, const LinkMessage *m) {
 static void do_boot(Supervisor *s) {
         LinkMessage m = boot_message(s);
 
-        supervisor_take_figures(s);
+        supervisor_config_taken(s, CONFIG_TAKEN_AT_BOOT);
         supervisor_send(s, &m);
 }
 

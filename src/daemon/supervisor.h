@@ -37,6 +37,8 @@ typedef struct sd_event sd_event;
 typedef struct sd_event_source sd_event_source;
 typedef struct sd_bus_message sd_bus_message;
 
+#define CONFIG_PENDING_MAX 9u /* keys, or groups of them, that a reload does not put into effect */
+
 /* What keeps the board that comes next. */
 typedef enum BootPhase {
         BOOT_PHASE_NONE = 0,
@@ -174,6 +176,7 @@ typedef struct Supervisor {
         uint64_t started_realtime_usec;
         uint64_t board_realtime_usec, stage_boottime_usec;
         uint64_t heap_max, flash_quota; /* in force: what the board was told, and not what was reloaded since */
+        uint64_t config_taken[CONFIG_PENDING_MAX]; /* fingerprints: supervisor-pending.c */
         LifeState shown_state;
         BoardStage shown_stage;
 } Supervisor;

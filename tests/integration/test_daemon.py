@@ -170,6 +170,35 @@ def test_sighup_reads_the_configuration_again(board):
     assert int(repl.line("import gc; n = gc.collect(); print(gc.mem_free())")) > 100 << 20
 
 
+def test_a_key_that_is_set_back_waits_for_nothing(boards):
+    """Compared is with what runs, not with the configuration before."""
+    b = boards({}, config={"environment": {"SITE": "here"}})
+    b.wait(lambda p: p["Stage"] == "repl")
+
+    def reload(text):
+        b.drop_in("10-test.conf", text)
+        return b.ctl("reload").stdout
+
+    reset, hard_reset = {"--soft", "--hard"}, {"--hard"}
+    for text, note, taken_by in (
+            ("[board]\nheap = 2M\n", "[board] heap and heap-max take effect at the next reset of the board.", reset),
+            ("[board]\nflash-quota = 2M\n", "[board] flash-quota takes effect at the next reset of the board.", reset),
+            ("[environment]\nSITE = there\n", "[environment] takes effect at the next reset of the board.", reset),
+            ("[pins]\nsafe-state = GPIO5=1\n", "[pins] safe-state takes effect at the next hard reset of the board.",
+             hard_reset),
+            ("[history]\nmax-size = 8M\n", "[history] max-size takes effect when mpyd restarts.", set()),
+            ("[gpio]\nchip = off\n", "[gpio] chip takes effect when mpyd restarts.", set())):
+        assert note in reload(text), text
+        assert note in reload(text), text  # it still waits
+        assert " effect " not in reload(""), text
+        for kind in "--soft", "--hard":
+            reload(text)
+            b.ctl("reset", kind)
+            assert (note in reload(text)) == (kind not in taken_by), (text, kind)
+            reload("")
+            b.ctl("reset", "--hard")
+
+
 def test_mistakes_in_the_configuration_do_not_stop_the_board(boards):
     b = boards(start=False)
     b.set_config({}, text="nonsense\n[board]\nheap = lots\n[bored]\nheap = 1M\n[stop]\n"
