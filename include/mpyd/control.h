@@ -11,7 +11,7 @@
  *   FactoryReset(b wipe, b keep_config) → ()                          the files as they come with the package, by a
  *                                       hard reset; what was there is set aside, or erased (wipe)
  *   Interrupt()                         → ()                          KeyboardInterrupt, as Ctrl-C
- *   Reload()                            → (as)                        reads mpyd.conf again; what is wrong in it, and
+ *   Reload()                            → (a(b mistake, s line))      reads mpyd.conf again; what is wrong in it, and
  *                                       what waits for a reset or a restart, a line each
  *   HandOver()                          → ()                          the stop that follows within a minute is a
  *                                       hand-over: the next mpyd's board sees a soft reset

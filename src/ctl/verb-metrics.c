@@ -8,6 +8,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/cli.h"
+#include "ctl/headline.h"
 #include "ctl/history-source.h"
 #include "ctl/style.h"
 #include "util/io.h"
@@ -37,6 +38,7 @@ static double seconds_since(uint64_t boottime_usec) {
 static void put_board(FILE *f, const json_t *p) {
         static const char *const states[] = { "off", "waiting", "powering-on", "booting", "running", "idle",
                                               "stopping", "deep-sleep", "stuck" };
+        const char *state = repl_state_runs(p) ? "running" : property_string(p, "state");
 
         HELP(f, "build", "info", "Version of the daemon.");
         fputs("mpyd_build_info{version=\"", f);
@@ -46,7 +48,7 @@ static void put_board(FILE *f, const json_t *p) {
         HELP(f, "board_state", "stateset", "What the board does.");
         for (size_t i = 0; i < ELEMENTSOF(states); i++)
                 fprintf(f, "mpyd_board_state{mpyd_board_state=\"%s\"} %d\n", states[i],
-                        streq(states[i], property_string(p, "state")));
+                        streq(states[i], state));
 
         HELP(f, "safe_mode", "gauge", "1 when neither boot.py nor main.py runs.");
         fprintf(f, "mpyd_safe_mode %d\n", *property_string(p, "safe_mode") != '\0');

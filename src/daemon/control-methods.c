@@ -97,10 +97,10 @@ static int method_interrupt(sd_bus_message *m, void *userdata, sd_bus_error *err
         return sd_bus_reply_method_return(m, NULL);
 }
 
-static void append_note(void *data, const char *line) {
+static void append_note(void *data, bool mistake, const char *line) {
         sd_bus_message *reply = data;
 
-        (void) sd_bus_message_append(reply, "s", line);
+        (void) sd_bus_message_append(reply, "(bs)", mistake, line);
 }
 
 static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -112,7 +112,7 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "s");
+                r = sd_bus_message_open_container(reply, 'a', "(bs)");
         if (r < 0)
                 return r;
         r = p->server->backend.reload(p->server->backend.userdata, append_note, reply);
@@ -499,7 +499,7 @@ const sd_bus_vtable control_board_vtable[] = {
                                 method_factory_reset, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Interrupt", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_interrupt,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("as", notes), method_reload,
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(bs)", notes), method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("HandOver", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_hand_over,
                                 SD_BUS_VTABLE_UNPRIVILEGED),

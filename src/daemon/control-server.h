@@ -26,7 +26,7 @@ typedef struct ControlBackend {
         int (*safe_mode)(void *userdata, bool enter, const char *who, const char **ret_flag);
         int (*interrupt)(void *userdata);
         /* note: a line of the answer; its data are the server's. */
-        int (*reload)(void *userdata, void (*note)(void *data, const char *line), void *data);
+        int (*reload)(void *userdata, void (*note)(void *data, bool mistake, const char *line), void *data);
         int (*hand_over)(void *userdata);
         int (*notify)(void *userdata, const char *who, const char *text); /* -ENOENT: nobody to tell */
         /* By a hard reset. -EBUSY: no board can be reset now. */

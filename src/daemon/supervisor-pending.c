@@ -106,6 +106,6 @@ void supervisor_config_tell_pending(const Supervisor *s, ReloadNote note, void *
                         continue;
                 journal_log(JOURNAL_CONFIG_PENDING, NULL, "%s", keys[i].line);
                 if (note)
-                        note(data, keys[i].line);
+                        note(data, false, keys[i].line);
         }
 }

@@ -72,7 +72,7 @@ int supervisor_reload(Supervisor *s, ReloadNote note, void *data) {
                 return journal_log_errno(JOURNAL_CONFIG_PROBLEM, r, "Failed to read %s, what was in force "
                                                                     "stays: %m", s->options.config_path);
         for (size_t i = 0; note && i < fresh.n_warnings; i++)
-                note(data, fresh.warnings[i]);
+                note(data, true, fresh.warnings[i]);
         config_done(&s->config);
         s->config = fresh;
         supervisor_config_tell_pending(s, note, data);

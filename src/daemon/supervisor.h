@@ -194,7 +194,7 @@ void supervisor_stop(Supervisor *s);
 
 /* Reads the configuration again: what can be applied while running is. note (or NULL) gets a line for each
  * mistake in it and for what waits for a reset or a restart. A file that cannot be read changes nothing. */
-typedef void (*ReloadNote)(void *data, const char *line);
+typedef void (*ReloadNote)(void *data, bool mistake, const char *line);
 int supervisor_reload(Supervisor *s, ReloadNote note, void *data);
 
 /* Appends a property of control.h to reply: supervisor-status.c. */

@@ -47,6 +47,17 @@ def test_metrics_are_openmetrics(failed):
     assert value(m, "mpyd_events_total", event="safe-mode") == 1
 
 
+def test_code_entered_at_the_repl_counts_as_running(failed):
+    repl = failed.friendly()
+    repl.write(b"import time; time.sleep(600)\r")
+    failed.wait(lambda p: p["ReplState"] == "running")
+    m = metrics(failed)
+    assert value(m, "mpyd_board_state", mpyd_board_state="running") == 1
+    assert sum(s.value for s in m["mpyd_board_state"].samples) == 1
+    repl.write(b"\x03")
+    repl.read_until(b">>> ")
+
+
 def test_metrics_grow_over_a_restart_and_tell_that_it_is_down(failed):
     failed.stop()
     m = metrics(failed)

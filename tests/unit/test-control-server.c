@@ -69,9 +69,9 @@ static int backend_reset(void *userdata, ResetKind kind, const char *who) {
 }
 
 /* … and an interrupt: many lines. */
-static int backend_reload(void *userdata, void (*note)(void *data, const char *line), void *data) {
-        note(data, "one");
-        note(data, "two");
+static int backend_reload(void *userdata, void (*note)(void *data, bool mistake, const char *line), void *data) {
+        note(data, true, "one");
+        note(data, false, "two");
         return 0;
 }
 
