@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Machine code: @micropython.native and viper, and .mpy files that have some. On a processor for which MicroPython has no
+emitter (AArch64), native means bytecode, and the rest says what it is; .ci/run builds such a board and runs this there."""
+import platform
+import subprocess
+
+import pytest
+
+from mpydtest import mpy_cross
+
+NATIVE = """
+@micropython.native
+def native(n):
+    s = 0
+    for i in range(n):
+        try:
+            s += i
+        finally:
+            s += 1
+    return s
+class Driver:
+    @micropython.native
+    def write(self, data, *, fast=False):
+        return [self.scale * x for x in data] if fast else (x for x in data)
+    scale = 2
+"""
+VIPER = """
+@micropython.viper
+def viper(p: ptr8, n: int) -> int:
+    s = 0
+    for i in range(n):
+        s += p[i]
+    return s
+"""
+UNKNOWN = "@micropython.natively\ndef f(): pass\n"
+
+
+@pytest.fixture
+def board(boards):
+    return boards({"driver.py": NATIVE, "fast.py": VIPER, "wrong.py": UNKNOWN,
+                   "both.py": "@micropython.bytecode\n@micropython.native\ndef f(): return 1\n"})
+
+
+@pytest.fixture
+def repl(board):
+    return board.friendly()
+
+
+@pytest.fixture
+def has_emitter(repl):
+    """What mpremote goes by when it compiles: no architecture, no machine code."""
+    return int(repl.line("import sys; sys.implementation._mpy >> 10")) != 0
+
+
+def last_line(repl, code):
+    return repl.line(code).strip().splitlines()[-1]
+
+
+def test_native_code_is_the_same_python_everywhere(repl):
+    repl.line("from driver import native, Driver")
+    assert repl.line("native(1000)") == "500500\r\n"
+    assert repl.line("Driver().write(b'ab', fast=True), list(Driver().write(b'ab'))") == "([194, 196], [97, 98])\r\n"
+    assert last_line(repl, "native('x')").startswith("TypeError: ")
+
+
+def test_viper_is_a_language_of_its_own(repl, has_emitter):
+    if has_emitter:
+        assert repl.line("from fast import viper; viper(b'abc', 3)") == "294\r\n"
+    else:
+        assert last_line(repl, "import fast") == "SyntaxError: invalid micropython decorator"
+
+
+def test_another_decorator_stays_a_mistake(repl):
+    assert last_line(repl, "import wrong") == "SyntaxError: invalid micropython decorator"
+    assert repl.line("import both; both.f()") == "1\r\n"
+
+
+def test_a_file_with_machine_code_runs_or_is_refused(board, repl, has_emitter, tmp_path):
+    (tmp_path / "code.py").write_text(NATIVE)
+    subprocess.run([mpy_cross(), "-march=x64", "-o", tmp_path / "code.mpy", tmp_path / "code.py"], check=True)
+    board.put({"code.mpy": (tmp_path / "code.mpy").read_bytes()})
+    if has_emitter and platform.machine() == "x86_64":
+        assert repl.line("import code; code.native(1000)") == "500500\r\n"
+    else:
+        says = "incompatible .mpy arch" if has_emitter else "native code in .mpy unsupported"
+        assert last_line(repl, "import code") == "ValueError: " + says
