@@ -248,8 +248,10 @@ void irq_request(IrqRequest *r) {
         IrqRequest **end = &irq.held;
 
         irq_lock();
-        if (irq.serving || clock_monotonic_nsec() < irq.moment_end_nsec) {
-                while (*end && *end != r)
+        if (irq_request_waits(r))
+                ;
+        else if (irq.serving || clock_monotonic_nsec() < irq.moment_end_nsec) {
+                while (*end)
                         end = &(*end)->next;
                 *end = r;
                 r->held = true;

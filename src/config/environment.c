@@ -69,7 +69,6 @@ int environment_set(Config *c, const char *name, const char *value, char reason[
         return 0;
 }
 
-/* In the same order; another order counts as a change, which does no harm. */
 void environment_done(Config *c) {
         for (size_t i = 0; i < c->n_environment; i++)
                 free(c->environment[i]);

@@ -65,6 +65,7 @@ static uint64_t flash_quota(const Config *c) {
         return mix_number(FNV_OFFSET, c->board.flash_quota);
 }
 
+/* Another order counts as a change, which does no harm. */
 static uint64_t environment(const Config *c) {
         uint64_t h = FNV_OFFSET;
 
