@@ -134,6 +134,7 @@ extern const char board_help_text[];
 #define MICROPY_PY_SYS_ATEXIT (1)
 #define MICROPY_PY_SYS_EXC_INFO (1)
 #define MICROPY_PY_OS_INCLUDEFILE "board/modules/os-port.h"
+#define MICROPY_PY_OS_SYNC (1)
 #define MICROPY_PY_OS_UNAME (1)
 #define MICROPY_PY_OS_GETENV_PUTENV_UNSETENV (1)
 #define MICROPY_PY_OS_DUPTERM (1)

@@ -42,6 +42,8 @@ typedef struct Invocation {
         size_t n_arguments;
 } Invocation;
 
+#define ANY_NUMBER SIZE_MAX /* of arguments */
+
 typedef struct Verb {
         const char *name;
         const char *summary;         /* one line of the general help */
@@ -49,7 +51,7 @@ typedef struct Verb {
         const char *letters;         /* as for getopt(3), the verb's own */
         const struct option *options; /* the verb's own, with an empty last entry; may be NULL */
         size_t min_arguments;
-        size_t max_arguments;
+        size_t max_arguments;        /* or ANY_NUMBER */
         const char *usage;           /* what follows the name in "Usage: mpyctl NAME " */
         int (*run)(const Ctl *c, const Invocation *in); /* → exit code */
         /* With -H, in place of running it there: for what has one foot here. NULL: all of it is there.

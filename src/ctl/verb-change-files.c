@@ -89,7 +89,7 @@ const Verb verb_mkdir = {
         .letters = "p",
         .options = mkdir_options,
         .min_arguments = 1,
-        .max_arguments = 64,
+        .max_arguments = ANY_NUMBER,
         .run = mkdir_run,
 };
 
@@ -120,7 +120,7 @@ const Verb verb_touch = {
                 CHANGE_EXIT_HELP,
         .letters = "",
         .min_arguments = 1,
-        .max_arguments = 64,
+        .max_arguments = ANY_NUMBER,
         .run = touch_run,
 };
 
@@ -177,7 +177,7 @@ const Verb verb_mv = {
                 CHANGE_TAIL CHANGE_EXIT_HELP,
         .letters = "",
         .min_arguments = 2,
-        .max_arguments = 64,
+        .max_arguments = ANY_NUMBER,
         .run = mv_run,
 };
 
@@ -246,6 +246,6 @@ const Verb verb_rm = {
         .letters = "r",
         .options = rm_options,
         .min_arguments = 1,
-        .max_arguments = 64,
+        .max_arguments = ANY_NUMBER,
         .run = rm_run,
 };

@@ -453,7 +453,7 @@ const Verb verb_cp = {
         .letters = "r",
         .options = options,
         .min_arguments = 2,
-        .max_arguments = 256,
+        .max_arguments = ANY_NUMBER,
         .run = cp_run,
         .run_far = cp_run_far,
 };

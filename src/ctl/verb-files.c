@@ -185,7 +185,7 @@ const Verb verb_cat = {
                 "  0  done    4  not permitted    9  no such file\n",
         .letters = "",
         .min_arguments = 1,
-        .max_arguments = 64,
+        .max_arguments = ANY_NUMBER,
         .run = cat_run,
 };
 

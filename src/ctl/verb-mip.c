@@ -194,6 +194,6 @@ const Verb verb_mip = {
         .letters = "",
         .options = options,
         .min_arguments = 2,
-        .max_arguments = 65,
+        .max_arguments = ANY_NUMBER,
         .run = mip_run,
 };

@@ -110,8 +110,8 @@ static void print_restart(const json_t *p) {
 
         if (at <= now)
                 return;
-        (void) snprintf(line, sizeof(line), "the program is started again in %s, unless somebody uses the "
-                                            "REPL", format_timespan(span, sizeof(span), at - now));
+        (void) snprintf(line, sizeof(line), "a soft reset in %s runs boot.py and main.py again, unless "
+                                            "somebody uses the REPL", format_timespan(span, sizeof(span), at - now));
         print_field("Restart", STYLE_NONE, line);
 }
 

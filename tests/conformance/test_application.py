@@ -3,7 +3,9 @@
 by mpremote, used over the network, and still right after resets and a crash."""
 import json
 import os
+import re
 import signal
+import socket
 import ssl
 import time
 import urllib.error
@@ -11,6 +13,7 @@ import urllib.request
 
 import pytest
 
+from mpydtest import SOURCE
 from mpydtest.paths import micropython_dir
 from mpydtest.paths import timeout as scaled
 
@@ -235,3 +238,36 @@ def test_a_program_of_several_modules(brought):
     b.mpremote("reset")
     fourth = client.status_when(lambda s: s["name"] == "field")
     assert fourth["cause"] == HARD_RESET
+
+
+def host_address():
+    """From where the host would send; connect() of UDP sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+            return s.getsockname()[0]
+        except OSError:
+            return "0.0.0.0"
+
+
+def test_a_program_that_begins_with_network_runs_with_the_module_of_the_document(boards):
+    """docs/coming-from-micropython.md has it."""
+    text = (SOURCE / "docs/coming-from-micropython.md").read_text()
+    module, = [block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "class WLAN" in block]
+    b = boards({"lib/network.py": module, "main.py": """\
+import network, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+if not wlan.isconnected():
+    wlan.connect("greenhouse", "secret")
+for _ in range(5):
+    if wlan.isconnected():
+        break
+    time.sleep_ms(20)
+print("network config:", wlan.ifconfig()[0], wlan.isconnected(), wlan.status() == network.STAT_GOT_IP)
+print("access point:", network.WLAN(network.WLAN.IF_AP).active())
+"""})
+    address = host_address()
+    connected = address != "0.0.0.0"
+    b.wait_log(f"network config: {address} {connected} {connected}")
+    b.wait_log("access point: False")

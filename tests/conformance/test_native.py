@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from mpydtest import mpy_cross
+from mpydtest import is_sanitized, mpy_cross
 
 NATIVE = """
 @micropython.native
@@ -56,11 +56,12 @@ def last_line(repl, code):
     return repl.line(code).strip().splitlines()[-1]
 
 
-def test_native_code_is_the_same_python_everywhere(repl):
+def test_native_code_is_the_same_python_everywhere(repl, has_emitter):
     repl.line("from driver import native, Driver")
     assert repl.line("native(1000)") == "500500\r\n"
     assert repl.line("Driver().write(b'ab', fast=True), list(Driver().write(b'ab'))") == "([194, 196], [97, 98])\r\n"
-    assert last_line(repl, "native('x')").startswith("TypeError: ")
+    if not (has_emitter and is_sanitized()):  # whose jumps machine code does not make (upstream.toml, [sanitized])
+        assert last_line(repl, "native('x')").startswith("TypeError: ")
 
 
 def test_viper_is_a_language_of_its_own(repl, has_emitter):

@@ -209,6 +209,7 @@ def test_others_may_read_and_not_change(board):
 
 def test_reload_says_what_is_wrong_and_what_waits(boards):
     b = boards({})
+    b.wait_state("idle")  # as long as it boots, it takes what is configured
     assert b.control.call("Reload") == [[]]
     b.set_config({"board": {"heap": "2M", "heap-max": "1"}, "log": {"level": "debug"}})
     notes, = b.control.call("Reload")

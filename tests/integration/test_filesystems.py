@@ -135,3 +135,28 @@ def test_the_flash_is_listed_by_name(boards):
     assert run(r, "it = os.ilistdir('d')\nfirst = next(it)[0]\nos.remove('d/B')\n"
                   "rest = [e[0] for e in it]\nprint(len(rest), 'B' in rest)\n"
                   "try: os.ilistdir('none')\nexcept OSError as e: print(e)") == "1002 False\n[Errno 2] ENOENT"
+
+
+def test_sync_reaches_every_file_system(board):
+    """os.sync() has what a FAT volume keeps back written, and is a name of the module like others."""
+    repl = board.raw()
+    out, error = repl.exec_raw("""
+import vfs
+from os import *
+class Ram:
+    synced = 0
+    data = bytearray(512 * 128)
+    def readblocks(self, n, buf):
+        buf[:] = self.data[n * 512:n * 512 + len(buf)]
+    def writeblocks(self, n, buf):
+        self.data[n * 512:n * 512 + len(buf)] = buf
+    def ioctl(self, op, arg):
+        self.synced += op == 3
+        return {4: 128, 5: 512}.get(op)
+ram = Ram()
+vfs.VfsFat.mkfs(ram)
+vfs.mount(ram, '/ram')
+before = ram.synced
+print(sync(), ram.synced - before)
+""")
+    assert (out.strip(), error) == ("None 1", "")

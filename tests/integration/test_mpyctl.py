@@ -540,8 +540,9 @@ def test_log(own):
 
 def test_log_follows_over_a_restart(own):
     own.put({"main.py": "print('hello')"})
-    p = Popen(own, "log", "-f", "-n", "0")
+    p = Popen(own, "log", "-f", "-n", "1")
     try:
+        read_until(p, b"\n")  # it follows
         ctl(own, "reset")
         read_until(p, b"main.py: hello")
         assert own.stop() == 0

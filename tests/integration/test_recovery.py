@@ -31,7 +31,7 @@ def test_status_tells_when(boards):
     p = b.wait(lambda p: p["RestartBoottime"] > 0, what="a time")
     left = p["RestartBoottime"] / 1e6 - time.clock_gettime(time.CLOCK_BOOTTIME)
     assert 0 < left <= 30
-    assert "the program is started again in" in b.ctl("status").stdout
+    assert " runs boot.py and main.py again, unless" in b.ctl("status").stdout
 
 
 def test_a_user_is_not_disturbed(boards):

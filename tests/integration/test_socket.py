@@ -92,6 +92,21 @@ def test_sendall_waits_for_a_slow_peer(repl):
             assert repl.read_until(b"\x04").startswith(b"sent")
 
 
+def test_a_datagram_for_all_needs_no_option(repl):
+    """As with a Pico's lwIP; Linux wants SO_BROADCAST first."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as all_of_us:
+        all_of_us.settimeout(scaled(20))
+        all_of_us.bind(("127.255.255.255", 0))
+        port = all_of_us.getsockname()[1]
+        run(repl, "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)")
+        assert run(repl, f"print(u.sendto(b'who is there?', ('127.255.255.255', {port})))") == "13\n"
+        assert all_of_us.recv(100) == b"who is there?"
+    assert run(repl, f"u.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)\ntry:\n"
+                     f"    u.sendto(b'x', ('127.255.255.255', {port}))\n"
+                     "except OSError as e:\n    print(e.errno == errno.EACCES)") == "True\n"
+
+
+
 def test_udp_and_multicast(repl):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind((LOOPBACK, 0))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Tests of one's own programs, with CPython's names: TestCase, skip, main. The closing lines are those
-# that micropython-lib prints, which MicroPython's run-tests.py reads.
+# Tests of one's own programs: TestCase, skip, main, with CPython's names. What runs, what a result has and what is
+# printed is as in micropython-lib's unittest, which programs of other boards have in /lib, and whose last lines
+# MicroPython's run-tests.py reads.
+import io
 import sys
 
 
@@ -67,8 +69,8 @@ class _SubTest:
     def __exit__(self, kind, value, traceback):
         if kind is None or not issubclass(kind, Exception) or issubclass(kind, SkipTest):
             return False
-        print("  subtest %r:" % (self.params,))
-        self.case._result._failed(value)
+        result, test = self.case._running
+        result._failed(test + (self.params,), value)
         return True
 
 
@@ -86,6 +88,8 @@ class TestCase:
     @classmethod
     def tearDownClass(cls):
         pass
+
+    _running = _cleanups = None
 
     def addCleanup(self, f, *args, **kwargs):
         self._cleanups.append((f, args, kwargs))
@@ -154,6 +158,8 @@ class TestCase:
         self._check(isinstance(x, y), "%r is no %r" % (x, y), msg)
 
     def _near(self, x, y, places, delta):
+        if places is not None and delta is not None:
+            raise TypeError("specify delta or places not both")
         if x == y:
             return True
         if delta is not None:
@@ -174,6 +180,19 @@ class TestCase:
             f(*args, **kwargs)
 
 
+    def assertWarns(self, expected):  # MicroPython has no warnings: whatever is in it may run
+        return _Anything()
+
+
+class _Anything:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        return False
+
+
+# errors and failures: (test, traceback as text), skipped: (test, reason). A test is (name, class, parameters if any).
 class TestResult:
     def __init__(self):
         self.testsRun = 0
@@ -181,12 +200,24 @@ class TestResult:
         self.errors = []
         self.skipped = []
 
+    errorsNum = property(lambda self: len(self.errors))
+    failuresNum = property(lambda self: len(self.failures))
+    skippedNum = property(lambda self: len(self.skipped))
+
     def wasSuccessful(self):
         return not self.failures and not self.errors
 
-    def _failed(self, e):
-        sys.print_exception(e)
-        (self.failures if isinstance(e, AssertionError) else self.errors).append(e)
+    def printErrors(self):
+        for test, text in self.errors + self.failures:
+            print("=" * 70)
+            print("FAIL:", *test)
+            print("-" * 70)
+            print(text)
+
+    def _failed(self, test, e):
+        text = io.StringIO()
+        sys.print_exception(e, text)
+        (self.failures if isinstance(e, AssertionError) else self.errors).append((test, text.getvalue()))
 
     def __add__(self, other):
         self.testsRun += other.testsRun
@@ -195,54 +226,73 @@ class TestResult:
         self.skipped.extend(other.skipped)
         return self
 
+    def __repr__(self):
+        return "<unittest.result.TestResult run=%d errors=%d failures=%d>" % (
+            self.testsRun,
+            self.errorsNum,
+            self.failuresNum,
+        )
 
-def _run_method(case, name, result):
-    label = "%s (%s) ..." % (name, type(case).__name__)
-    bad = len(result.failures) + len(result.errors)
+
+def _reason(e):
+    return e.args[0] if e.args else ""
+
+
+# One test: f, of case (None: a function of the module).
+def _run(name, kind, case, f, result):
+    test = (name, "(%s)" % kind)
+    bad = result.errorsNum + result.failuresNum
     result.testsRun += 1
-    case._result = result
-    case._cleanups = []
-    print(label, end=" ")
+    print(name, test[1], "...", end=" ")
     try:
-        try:
-            case.setUp()
+        if case is None:
+            f()
+        else:
+            case._running = (result, test)
+            case._cleanups = []
             try:
-                getattr(case, name)()
+                case.setUp()
+                try:
+                    f()
+                finally:
+                    case.tearDown()
             finally:
-                case.tearDown()
-        finally:
-            case.doCleanups()
+                case.doCleanups()
     except SkipTest as e:
-        print("skipped:", e.args[0] if e.args else "")
-        result.skipped.append(name)
+        result.skipped.append((test, _reason(e)))
+        print("skipped:", _reason(e))
         return
     except Exception as e:
+        result._failed(test, e)
         print("FAIL" if isinstance(e, AssertionError) else "ERROR")
-        result._failed(e)
         return
-    print("ok" if bad == len(result.failures) + len(result.errors) else "FAIL")
+    print("ok" if bad == result.errorsNum + result.failuresNum else "FAIL")
 
 
+# All tests of a class, of one object; runTest(), if there is one, is all of them.
 def _run_class(c, result):
-    names = sorted(n for n in dir(c) if n.startswith("test") and callable(getattr(c, n)))
+    kind = c.__name__
+    if hasattr(c, "runTest"):
+        names = ["runTest"]
+    else:
+        names = sorted(n for n in dir(c) if n.startswith("test") and callable(getattr(c, n)))
     reason = getattr(c, "__unittest_skip__", None)
+    case = c()
+    if reason is None:
+        try:
+            case.setUpClass()
+        except SkipTest as e:
+            reason = _reason(e)
     if reason is not None:
+        print("%s skipped: %s" % (kind, reason))
         result.testsRun += len(names)
-        result.skipped.extend(names)
-        print("%s skipped: %s" % (c.__name__, reason))
-        return
-    try:
-        c.setUpClass()
-    except SkipTest as e:
-        print("%s skipped: %s" % (c.__name__, e.args[0] if e.args else ""))
-        result.testsRun += len(names)
-        result.skipped.extend(names)
+        result.skipped.extend(((n, "(%s)" % kind), reason) for n in names)
         return
     try:
         for name in names:
-            _run_method(c(), name, result)
+            _run(name, kind, case, getattr(case, name), result)
     finally:
-        c.tearDownClass()
+        case.tearDownClass()
 
 
 class TestSuite:
@@ -250,30 +300,40 @@ class TestSuite:
         self.name = name
         self._tests = []
 
-    def addTest(self, c):
-        self._tests.append(c)
+    # test: a TestCase, another suite, or a function.
+    def addTest(self, test):
+        self._tests.append(test)
 
     def run(self, result):
-        for c in self._tests:
-            _run_class(c, result)
+        for test in self._tests:
+            if isinstance(test, TestSuite):
+                test.run(result)
+            elif isinstance(test, type):
+                _run_class(test, result)
+            else:
+                _run(test.__name__, self.name, None, test, result)
         return result
 
     def _load_module(self, module):
         for name in dir(module):
             c = getattr(module, name)
-            if isinstance(c, type) and c is not TestCase and issubclass(c, TestCase):
+            if isinstance(c, type):
+                if c is not TestCase and issubclass(c, TestCase):
+                    self.addTest(c)
+            elif name.startswith("test") and callable(c):
                 self.addTest(c)
 
 
 class TestRunner:
     def run(self, suite):
         result = suite.run(TestResult())
+        result.printErrors()
         print("-" * 70)
         print("Ran %d tests\n" % result.testsRun)
         if not result.wasSuccessful():
-            print("FAILED (failures=%d, errors=%d)" % (len(result.failures), len(result.errors)))
+            print("FAILED (failures=%d, errors=%d)" % (result.failuresNum, result.errorsNum))
         elif result.skipped:
-            print("OK (skipped=%d)" % len(result.skipped))
+            print("OK (skipped=%d)" % result.skippedNum)
         else:
             print("OK")
         return result
@@ -282,9 +342,13 @@ class TestRunner:
 TextTestRunner = TestRunner
 
 
+# module: one, or its name; testRunner: a class like TestRunner, or an object of it.
 def main(module="__main__", testRunner=None):
     if isinstance(module, str):
         module = __import__(module)
+    runner = testRunner or TestRunner
+    if isinstance(runner, type):
+        runner = runner()
     suite = TestSuite(module.__name__)
     suite._load_module(module)
-    return (testRunner or TestRunner()).run(suite)
+    return runner.run(suite)

@@ -126,10 +126,18 @@ static Pin *pin_find(const char *name) {
         return p;
 }
 
+/* Also a number or a name, where others take only a Pin. */
 Pin *pin_from_obj(void *obj) {
-        if (!mp_obj_is_exact_type(obj, &machine_pin_type))
-                mp_raise_TypeError(MP_ERROR_TEXT("expecting a Pin"));
-        return MP_OBJ_TO_PTR(obj);
+        char name[LINK_PIN_NAME_MAX + 1];
+        Pin *p;
+
+        if (mp_obj_is_exact_type(obj, &machine_pin_type))
+                return MP_OBJ_TO_PTR(obj);
+        name_from_obj(obj, name);
+        p = pin_find(name);
+        if (!p)
+                mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Pin(%s) doesn't exist"), name);
+        return p;
 }
 
 /* ---- the line ---- */
@@ -274,19 +282,11 @@ static void pin_init_from(Pin *p, size_t n_args, const mp_obj_t *pos, mp_map_t *
 }
 
 mp_obj_t mp_pin_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-        char name[LINK_PIN_NAME_MAX + 1];
         mp_map_t kw;
         Pin *p;
 
         mp_arg_check_num(n_args, n_kw, 1, MP_OBJ_FUN_ARGS_MAX, true);
-        if (mp_obj_is_exact_type(args[0], &machine_pin_type))
-                p = MP_OBJ_TO_PTR(args[0]);
-        else {
-                name_from_obj(args[0], name);
-                p = pin_find(name);
-                if (!p)
-                        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Pin(%s) doesn't exist"), name);
-        }
+        p = pin_from_obj(args[0]);
         if (n_args > 1 || n_kw > 0) {
                 mp_map_init_fixed_table(&kw, n_kw, args + n_args);
                 pin_init_from(p, n_args - 1, args + 1, &kw);

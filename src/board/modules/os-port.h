@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Included by MicroPython's extmod/modos.c: random bytes, and the environment, which begins as [environment] of
- * mpyd.conf. os.sync() is in os.c. */
+ * mpyd.conf; and sync(). */
 #include <errno.h>
 #include <sys/random.h>
+
+/* From os.c: the flash directory's file system, down to the disk. */
+void os_sync_flash(void);
+
+/* Upstream's syncs mounted FAT volumes and nothing else. modos.c defines it behind this, where the macro gives that
+ * definition another name; its table, which calls nothing, takes ours. */
+static mp_obj_t os_sync_fat(void);
+static mp_obj_t mp_os_sync(void) {
+        (void) os_sync_fat();
+        os_sync_flash();
+        return mp_const_none;
+}
+#define mp_os_sync(nothing) os_sync_fat(nothing)
 
 static mp_obj_t mp_os_urandom(mp_obj_t count) {
         mp_int_t n = mp_obj_get_int(count);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* os.sync(): the flash directory's file system, down to the disk. Upstream's knows FAT only, so the
- * module asks here for what its own table does not have.
- * And the environment of os.getenv() ([environment] of mpyd.conf): a table of the program's own, because a thread
+/* What os-port.h needs of ours: os.sync() down to the disk,
+ * and the environment of os.getenv() ([environment] of mpyd.conf): a table of the program's own, because a thread
  * that libc resolves a name in reads libc's meanwhile, and nobody's names shall mean something to libc. */
 #include "util/macros.h"
 
@@ -41,7 +40,8 @@ mp_obj_t os_environment(void) {
 }
 MP_REGISTER_ROOT_POINTER(mp_obj_t os_environment_dict);
 
-static mp_obj_t os_sync(void) {
+void os_sync_flash(void);
+void os_sync_flash(void) {
         static const FlashPath root = { "/" };
         int fd, r;
 
@@ -52,13 +52,4 @@ static mp_obj_t os_sync(void) {
         safe_close(fd);
         if (r > 0)
                 mp_raise_OSError(r);
-        return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(os_sync_obj, os_sync);
-
-void os_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest);
-void os_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
-        if (dest[0] == MP_OBJ_NULL && attr == MP_QSTR_sync)
-                dest[0] = MP_OBJ_FROM_PTR(&os_sync_obj);
-}
-MP_REGISTER_MODULE_DELEGATION(mp_module_os, os_attr);

@@ -125,6 +125,9 @@ static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, siz
         /* After a reset the port is free at once, whatever connections there were. */
         if (type == SOCK_STREAM && family != AF_UNIX)
                 (void) setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        /* Where a Pico's lwIP asks for no permission, programs ask for none. */
+        if (type == SOCK_DGRAM && family == AF_INET)
+                (void) setsockopt(s->fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
         return MP_OBJ_FROM_PTR(s);
 }
 
