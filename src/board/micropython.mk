@@ -75,10 +75,6 @@ OBJ = $(PY_O) $(addprefix $(BUILD)/, $(SHARED_SRC_C:.c=.o) $(DRIVERS_SRC_C:.c=.o
 #
 # @micropython.native is taken where there is no emitter (native-decorator.h).
 $(BUILD)/py/compile.o: CFLAGS += -include $(BOARD_DIR)/native-decorator.h
-# select.poll() sleeps in our own wait, which Ctrl-C and callbacks can end (wait.c), and which lets
-# other threads run.
-$(BUILD)/extmod/modselect.o: CFLAGS += -Dpoll=vm_poll -Dmp_thread_mutex_unlock=gil_keep_unlock \
-	-Dmp_thread_mutex_lock=gil_keep_lock
 # The VM hands the GIL on when somebody waits for it and the time is over (threads.c).
 $(BUILD)/py/vm.o: CFLAGS += -Dmp_thread_mutex_unlock=gil_slice_unlock -Dmp_thread_mutex_lock=gil_slice_lock
 # micropython.kbd_intr() chooses the character; only pyexec says when user code runs (irq.c). The buffer for

@@ -148,8 +148,7 @@ extern const char board_help_text[];
 #define MICROPY_PY_CRYPTOLIB (1)
 #define MICROPY_PY_CRYPTOLIB_CTR (1)
 #define MICROPY_PY_CRYPTOLIB_CONSTS (1)
-#define MICROPY_PY_SELECT_POSIX_OPTIMISATIONS (1)
-#define MICROPY_PY_SELECT_SELECT (0) /* frozen/select.py */
+#define MICROPY_PY_SELECT (0) /* modules/select.c */
 #define MICROPY_PY_WEBSOCKET (1)
 /* Names in tracebacks and in errno: what the flash can answer, and upstream's default list. */
 #define MP_ENOTEMPTY ENOTEMPTY

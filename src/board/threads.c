@@ -111,13 +111,6 @@ int gil_slice_lock(mp_thread_mutex_t *mutex, int wait) {
         return 1;
 }
 
-void gil_keep_unlock(mp_thread_mutex_t *mutex) {
-}
-
-int gil_keep_lock(mp_thread_mutex_t *mutex, int wait) {
-        return 1;
-}
-
 void threads_freeze(void) {
         pthread_mutex_lock(&gil.lock);
         gil.frozen = true;

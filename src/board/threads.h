@@ -28,9 +28,6 @@ static inline struct _mp_state_thread_t *mp_thread_get_state(void) {
 /* What vm.c calls where it would let the GIL go and take it again, after so many branches. */
 void gil_slice_unlock(mp_thread_mutex_t *gil);
 int gil_slice_lock(mp_thread_mutex_t *gil, int wait);
-/* For callers whose own waiting (wait.c) does it. */
-void gil_keep_unlock(mp_thread_mutex_t *gil);
-int gil_keep_lock(mp_thread_mutex_t *gil, int wait);
 
 void gil_release(void);
 void gil_acquire(void);

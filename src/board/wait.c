@@ -266,39 +266,29 @@ static int poll_console(struct pollfd *fds, nfds_t n_fds, struct pollfd *copy,
         return n_ready;
 }
 
-int vm_poll(struct pollfd *fds, nfds_t n_fds, int timeout_msec) {
-        int64_t until = timeout_msec == 0 ? 0 : VM_SLEEP_FOREVER;
-        _cleanup_free_ struct pollfd *copy = NULL;
+int vm_poll(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec) {
+        _cleanup_free_ struct pollfd *copy = calloc(n_fds + 1, sizeof *copy);
 
-        if (timeout_msec > 0)
-                until = clock_monotonic_nsec() + timeout_msec * NSEC_PER_MSEC;
-        copy = calloc(n_fds + 1, sizeof *copy);
-        if (!copy) {
-                errno = ENOMEM;
-                return -1;
-        }
+        if (!copy)
+                return -ENOMEM;
         for (;;) {
                 bool waits_for_input = false;
                 int n_ready, r;
 
                 n_ready = poll_console(fds, n_fds, copy, &waits_for_input);
-                r = vm_sleep(copy, n_fds, n_ready > 0 ? 0 : until,
+                r = vm_sleep(copy, n_fds, n_ready > 0 ? 0 : until_nsec,
                              waits_for_input ? input_available : NULL);
-                if (r < 0) {
-                        errno = -r;
-                        return -1;
-                }
+                if (r < 0)
+                        return r;
                 n_ready += r;
                 for (nfds_t i = 0; i < n_fds; i++)
                         if (copy[i].fd >= 0)
                                 fds[i].revents = copy[i].revents;
-                if (n_ready > 0 || until == 0)
+                if (n_ready > 0 || until_nsec == 0)
                         return n_ready;
-                if (irq_events_pending(false)) {
-                        errno = EINTR;
-                        return -1;
-                }
-                if (until != VM_SLEEP_FOREVER && clock_monotonic_nsec() >= until)
-                        until = 0; /* one last look */
+                if (irq_events_pending(false))
+                        return -EINTR;
+                if (until_nsec != VM_SLEEP_FOREVER && clock_monotonic_nsec() >= until_nsec)
+                        until_nsec = 0; /* one last look */
         }
 }

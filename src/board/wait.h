@@ -53,6 +53,6 @@ void vm_waker_done(VmWaker *w);
 void vm_wait_for(const void *what);
 void vm_wake_who_waits_for(const void *what);
 
-/* poll(2) for the select module: sys.stdin, sys.stdout and sys.stderr have the numbers 0 to 2. -1
- * and EINTR when the VM has events to handle. */
-int vm_poll(struct pollfd *fds, nfds_t n_fds, int timeout_msec);
+/* poll(2) for the select module: sys.stdin, sys.stdout and sys.stderr have the numbers 0 to 2. until_nsec as above, 0:
+ * does not wait. How many are ready, or a negative errno; -EINTR when the VM has events to handle. */
+int vm_poll(struct pollfd *fds, nfds_t n_fds, int64_t until_nsec);

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""The select module: objects with a descriptor and without, together; changed while they are waited for."""
+import socket
+import time
+
+import pytest
+
+LOOPBACK = "127.0.0.1"
+
+# Streams written in Python: one that is ready when it says so, one that has a descriptor of another.
+STREAMS = """
+import io, os, select, socket, sys, time, _thread
+class Flag(io.IOBase):
+    ready = 0
+    asked = 0
+    def ioctl(self, request, arg):
+        if request != 3:
+            return -1
+        self.asked += 1
+        return self.ready & arg
+def pair():
+    s = socket.socket()
+    s.bind(('127.0.0.1', 0))
+    s.listen(1)
+    a = socket.socket()
+    a.connect(s.getsockname())
+    b = s.accept()[0]
+    s.close()
+    return a, b
+def error(f, *args):
+    try:
+        f(*args)
+    except Exception as e:
+        return repr(e)
+"""
+
+
+@pytest.fixture
+def repl(board):
+    r = board.raw()
+    run(r, STREAMS)
+    return r
+
+
+def run(repl, code, timeout=20):
+    out, error = repl.exec_raw(code, timeout)
+    assert error == "", error
+    return out.replace("\r\n", "\n")
+
+
+def test_select_says_what_is_ready(repl):
+    """select.select(), which programs use besides poll(); most often for sys.stdin."""
+    with socket.create_server((LOOPBACK, 0)) as s:
+        run(repl, "import sys\nc = socket.socket()\n"
+                  f"c.connect(socket.getaddrinfo({LOOPBACK!r}, {s.getsockname()[1]})[0][-1])")
+        with s.accept()[0] as peer:
+            assert run(repl, "r, w, x = select.select([c, sys.stdin], [c], [c], 10)\n"
+                             "print(r, w == [c], x)") == "[] True []\n"
+            assert run(repl, "print(select.select([c], [], [], 0), select.select((), (), (), 0.001))") == (
+                "([], [], []) ([], [], [])\n")
+            # It waits for as long as it was told, never less.
+            took = run(repl, "t = time.ticks_us()\nselect.select([c], [], [], 0.0505)\n"
+                             "print(time.ticks_diff(time.ticks_us(), t))")
+            assert int(took) >= 50500
+            peer.sendall(b"x")
+            assert run(repl, "print(select.select([sys.stdin, c], [], [])[0] == [c], c.recv(1))") == "True b'x'\n"
+            # The end of the stream can be read too, whichever way it comes.
+            peer.close()
+            assert run(repl, "print(select.select([c], [], [], 10)[0] == [c], c.recv(1))") == "True b''\n"
+    # Ctrl-C ends it, and what is no stream is an error.
+    repl.write(b"import select, sys; select.select([sys.stdin], [], [])\x04")
+    time.sleep(0.2)
+    repl.write(b"\x03")
+    assert b"KeyboardInterrupt" in repl.read_until(b"\x04>", 20)
+    _, error = repl.exec_raw("select.select([1.5], [], [], 0)")
+    assert "OSError: stream operation not supported" in error
+    # What is closed is an error, and not ready for nothing for ever; a connection that was refused is ready for all.
+    for lists in ("[c], [], []", "[], [c], []", "[], [], [c]"):
+        _, error = repl.exec_raw(f"c = socket.socket(); c.close(); select.select({lists})")
+        assert "OSError: [Errno 9] EBADF" in error, error
+    out = run(repl, "c = socket.socket()\nc.setblocking(False)\n"
+                    "try: c.connect(('127.0.0.1', 1))\nexcept OSError: pass\n"
+                    "print([x == [c] for x in select.select((x for x in [c]), [c], [c])])")
+    assert out == "[True, True, True]\n"
+
+
+def test_any_number_of_connections_beside_a_flag(board, repl):
+    """What asyncio does with a ThreadSafeFlag and a server; MicroPython's own module ends in SIGSEGV here."""
+    with socket.socket() as probe:  # a free port, for a server that does not tell its own
+        probe.bind((LOOPBACK, 0))
+        port = probe.getsockname()[1]
+    out = run(repl, f"""
+import asyncio
+async def conn(r, w):
+    await r.read(1)
+    await w.wait_closed()
+async def main():
+    flag = asyncio.ThreadSafeFlag()
+    seen = 0
+    async def waiter():
+        nonlocal seen
+        while True:
+            await flag.wait()
+            seen += 1
+    task = asyncio.create_task(waiter())
+    server = await asyncio.start_server(conn, '127.0.0.1', {port})
+    open_ones = []
+    for i in range(40):
+        open_ones.append(await asyncio.open_connection('127.0.0.1', {port}))
+        flag.set()
+        await asyncio.sleep_ms(2)
+    print(len(open_ones), seen)
+    for r, w in open_ones:
+        w.write(b'x')
+        await w.drain()
+    ended = 0
+    for r, w in open_ones:
+        ended += await r.read() == b''
+    print(ended)
+asyncio.run(main())
+""", 60)
+    assert out == "40 40\n40\n"
+    assert board.get("Crashes") == 0
+
+
+def test_what_cannot_be_registered_is_not(repl):
+    out = run(repl, """
+p = select.poll()
+for what in 1.5, None, 'text', object(), -1, Flag:
+    print(error(p.register, what), error(p.modify, what, 1))
+print(p.poll(0), [x for x in p.ipoll(0)], p.unregister('text'))
+""")
+    refused = "OSError('stream operation not supported',) OSError(2,)"
+    assert out.splitlines() == [refused] * 4 + ["ValueError('a descriptor is not negative',) OSError(2,)", refused,
+                                                "[] [] None"], out
+
+
+def test_flags_and_connections_are_told_together(repl):
+    out = run(repl, """
+p = select.poll()
+pairs = [pair() for n in range(9)]
+flags = [Flag() for n in range(9)]
+for n in range(9):
+    p.register(flags[n], select.POLLIN)
+    p.register(pairs[n][0], select.POLLIN)
+print(p.poll(0))
+flags[3].ready = flags[8].ready = 1
+pairs[5][1].send(b'x')
+print([o in (flags[3], flags[8], pairs[5][0]) for o, e in p.poll(1000)])
+print([o in (flags[3], flags[8], pairs[5][0]) for o, e in p.ipoll(1000, 1)])
+print(p.poll(0))
+p.modify(flags[8], select.POLLIN)
+print([(o is flags[8], e) for o, e in p.poll()])
+""")
+    assert out == "[]\n[True, True, True]\n[True, True, True]\n[]\n[(True, 1)]\n"
+
+
+def test_a_set_may_change_in_the_loop_over_it(repl):
+    """asyncio unregisters what is ready while it iterates."""
+    out = run(repl, """
+p = select.poll()
+flags = [Flag() for n in range(20)]
+for f in flags:
+    f.ready = 1
+    p.register(f, select.POLLIN)
+seen = []
+for f, events in p.ipoll(0):
+    seen.append(flags.index(f))
+    p.unregister(f)
+    if len(seen) == 5:
+        late = Flag()
+        late.ready = 1
+        p.register(late)
+print(sorted(seen) == list(range(20)), [o is late for o, e in p.poll(0)])
+p.unregister(late)
+print(p.poll(0))
+""")
+    assert out == "True [True]\n[]\n"
+
+
+def test_a_stream_may_change_the_set_while_it_is_asked(repl):
+    out = run(repl, """
+class Wild(Flag):
+    def ioctl(self, request, arg):
+        if request == 3:
+            p.unregister(others.pop()) if others else None
+            for n in range(10):
+                more.append(Flag())
+                p.register(more[-1])
+        return super().ioctl(request, arg)
+p = select.poll()
+others, more = [Flag() for n in range(3)], []
+w = Wild()
+p.register(w)
+for f in others:
+    p.register(f)
+for n in range(5):
+    p.poll(2)
+w.ready = 1
+print([o is w for o, e in p.poll(100)], len(more) >= 60)
+class Bad(Flag):
+    def ioctl(self, request, arg):
+        if request == 3:
+            raise ValueError('on purpose')
+        return -1
+p = select.poll()
+p.register(Bad())
+print(error(p.poll, 10), error(select.select, [Bad()], [], []))
+""")
+    assert out == "[True] True\nValueError('on purpose',) ValueError('on purpose',)\n"
+
+
+def test_another_thread_registers_while_one_waits(repl):
+    """Its array is not taken away from the one that waits."""
+    out = run(repl, """
+p = select.poll()
+a, b = pair()
+p.register(a, select.POLLIN)
+kept = []
+def other():
+    for n in range(300):
+        f = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        kept.append(f)
+        p.register(f, select.POLLIN)
+        kept.append(bytearray(64))
+        if n % 3 == 0:
+            p.unregister(f)
+            f.close()
+        time.sleep_us(100)
+    b.send(b'x')
+_thread.start_new_thread(other, ())
+print([(o is a, e) for o, e in p.poll(20000)])
+""", 60)
+    assert out == "[(True, 1)]\n"
+
+
+def test_what_is_closed_is_told_and_its_number_means_nothing_more(repl):
+    out = run(repl, """
+p = select.poll()
+a, b = pair()
+n = a.fileno()
+p.register(a, select.POLLIN)
+a.close()
+print([(o is a, e) for o, e in p.poll(1000)])
+c = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for i in range(5)]
+print(n in [x.fileno() for x in c], [(o is a, e) for o, e in p.poll(1000)])
+""")
+    assert out == "[(True, 32)]\nTrue [(True, 32)]\n"
+
+
+def test_a_callback_ends_the_wait_for_a_flag_and_idling_is_cheap(board, repl):
+    out = run(repl, """
+from machine import Timer
+p = select.poll()
+f = Flag()
+p.register(f, select.POLLIN)
+def ring(t):
+    f.ready = 1
+Timer(-1, mode=Timer.ONE_SHOT, period=50, callback=ring)
+print(len(p.poll(10000)))
+f.ready = 0
+t = time.ticks_us()
+print(p.poll(30), time.ticks_diff(time.ticks_us(), t) >= 30000, p.poll(0))
+""")
+    assert out == "1\n[] True []\n"
+    # With a descriptor nothing wakes up for nothing.
+    repl.write(b"p = select.poll()\np.register(sys.stdin, 1)\np.poll(60000)\x04")
+    time.sleep(0.5)
+    pid = board.board_pid()
+
+    def switches():
+        with open(f"/proc/{pid}/status") as f:
+            return sum(int(line.split()[1]) for line in f if "voluntary_ctxt_switches" in line)
+
+    before = switches()
+    time.sleep(1)
+    assert switches() - before < 50
+    repl.write(b"\x03")
+    repl.read_until(b"\x04>")
