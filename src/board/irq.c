@@ -31,6 +31,7 @@ static struct {
         bool abort_wanted;  /* until irq_abort_done() */
         IrqLeave leave;
         bool serving;            /* a request is */
+        bool requests_ended;
         int64_t moment_end_nsec; /* CLOCK_MONOTONIC: none is served before */
         IrqRequest *held;
         int moment_fd;           /* timerfd */
@@ -248,7 +249,7 @@ void irq_request(IrqRequest *r) {
         IrqRequest **end = &irq.held;
 
         irq_lock();
-        if (irq_request_waits(r))
+        if (irq.requests_ended || irq_request_waits(r))
                 ;
         else if (irq.serving || clock_monotonic_nsec() < irq.moment_end_nsec) {
                 while (*end)
@@ -277,6 +278,15 @@ void irq_request_release(void) {
                 r->held = false;
                 (void) mp_sched_schedule_node(&r->node, serve);
         }
+        irq_unlock();
+}
+
+void irq_requests_end(void) {
+        irq_lock();
+        irq.requests_ended = true;
+        irq.held = NULL;
+        MP_STATE_VM(sched_head) = MP_STATE_VM(sched_tail) = NULL;
+        MP_STATE_VM(sched_len) = 0; /* what micropython.schedule() has been given */
         irq_unlock();
 }
 

@@ -39,6 +39,8 @@ void irq_wake_vm(void);
 /* Ready when the program has had its moment: held requests (irq-call.h) go on. */
 int irq_request_fd(void);
 void irq_request_release(void);
+/* The heap, in which they lie, is about to go: what waits is forgotten, and nothing is requested any more. */
+void irq_requests_end(void);
 
 /* ---- the VM's thread ---- */
 

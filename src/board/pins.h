@@ -9,8 +9,10 @@
 
 int pins_init(void) _must_check_;
 
-/* Is ready when an edge waits. */
+/* Is ready when an edge waits. -1 after pins_end(). */
 int pins_fd(void);
+/* The heap is about to go: edges are left alone. */
+void pins_end(void);
 
 /* machine.IDLE, .SLEEP, .DEEPSLEEP: for wake= of Pin.irq(). Idle is ended by whatever happens. */
 enum { PIN_WAKE_FROM_IDLE = 1, PIN_WAKE_FROM_LIGHTSLEEP = 2, PIN_WAKE_FROM_DEEPSLEEP = 4 };

@@ -9,10 +9,11 @@
 #include "board/io-thread.h"
 #include "board/irq.h"
 #include "board/link.h"
+#include "board/pins.h"
 #include "board/stages.h"
 #include "board/threads.h"
+#include "board/timer.h"
 #include "board/vm-call.h"
-#include "board/wdt.h"
 #include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
@@ -62,10 +63,12 @@ static void run_finalisers(void *arg) {
 
 static void finalise(void) {
         irq_begin_finalising();
-        wdt_forget_callback();
         if (vm_call(run_exit_function, NULL) == VM_CALL_ABORTED)
                 return;
         threads_freeze(); /* the heap that they use is about to go */
+        irq_requests_end();
+        timer_end();
+        pins_end();
         /* A Ctrl-C between two finalisers leaves the sweep; the ones that ran do not run again. */
         for (int i = 0; i < SWEEPS_MAX; i++)
                 if (vm_call(run_finalisers, NULL) != VM_CALL_RAISED)

@@ -6,6 +6,3 @@
 
 /* LINK_WATCHDOG_WARNING: calls the program's callback at the VM's next safe point. The I/O thread. */
 void wdt_warn(WatchdogId id);
-
-/* The program's objects are about to go: nobody is warned any more. */
-void wdt_forget_callback(void);

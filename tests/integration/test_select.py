@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The select module: objects with a descriptor and without, together; changed while they are waited for."""
+import resource
 import socket
 import time
 
@@ -126,13 +127,14 @@ asyncio.run(main())
 def test_what_cannot_be_registered_is_not(repl):
     out = run(repl, """
 p = select.poll()
-for what in 1.5, None, 'text', object(), -1, Flag:
+for what in 1.5, None, 'text', object(), -1, (1 << 32) + 1, Flag:
     print(error(p.register, what), error(p.modify, what, 1))
+print(error(p.register, Flag(), -1), error(p.register, Flag(), 1 << 16), error(p.modify, p, 1 << 20))
 print(p.poll(0), [x for x in p.ipoll(0)], p.unregister('text'))
 """)
     refused = "OSError('stream operation not supported',) OSError(2,)"
-    assert out.splitlines() == [refused] * 4 + ["ValueError('a descriptor is not negative',) OSError(2,)", refused,
-                                                "[] [] None"], out
+    no_number, no_mask = "ValueError('not the number of a descriptor',) OSError(2,)", "ValueError('not a mask of events',)"
+    assert out.splitlines() == [refused] * 4 + [no_number] * 2 + [refused, " ".join([no_mask] * 3), "[] [] None"], out
 
 
 def test_flags_and_connections_are_told_together(repl):
@@ -277,3 +279,69 @@ print(p.poll(30), time.ticks_diff(time.ticks_us(), t) >= 30000, p.poll(0))
     assert switches() - before < 50
     repl.write(b"\x03")
     repl.read_until(b"\x04>")
+
+
+def test_a_mask_that_is_computed_may_change_the_set(repl):
+    """modify() looks for the object after Python has run, not before: the set may have moved."""
+    out = run(repl, """
+import gc
+p = select.poll()
+flags = [Flag() for n in range(1024)]
+for f in flags:
+    p.register(f, 1)
+class Mask:
+    def __int__(self):
+        for n in range(5):
+            flags.append(Flag())
+            p.register(flags[-1], 1)
+        gc.collect()
+        global taken
+        taken = [bytearray(1000) for n in range(2000)]
+        return 4
+p.modify(flags[700], Mask())
+print(sum(sum(b) for b in taken))
+flags[700].ready = 4
+print([(flags.index(o), e) for o, e in p.poll(0)])
+""", 60)
+    assert out == "0\n[(700, 4)]\n"
+
+
+@pytest.fixture
+def few_descriptors():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_objects_without_a_descriptor_need_none(few_descriptors, repl):
+    """As many as one likes, whatever the limit for descriptors is."""
+    out = run(repl, """
+p = select.poll()
+flags = [Flag() for n in range(3000)]
+for f in flags:
+    p.register(f, 1)
+a, b = pair()
+p.register(a, select.POLLIN)
+print(p.poll(0))
+b.send(b'x')
+flags[2999].ready = 1
+print([o in (a, flags[2999]) for o, e in p.poll(100)])
+for f in flags:
+    p.unregister(f)
+print([o is a for o, e in p.poll(100)])
+""", 60)
+    assert out == "[]\n[True, True]\n[True]\n"
+
+
+def test_the_third_list_of_select_is_about_errors(repl):
+    out = run(repl, """
+f = Flag()
+f.ready = select.POLLIN | select.POLLERR
+print([x == [f] for x in select.select([f], [f], [f], 1)])
+f.ready = select.POLLERR
+print([x == [f] for x in select.select([], [], [f], 10)], f.asked)
+f.ready = select.POLLIN
+print(select.select([], [], [f], 0))
+""")
+    assert out == "[True, True, True]\n[False, False, True] 2\n([], [], [])\n"

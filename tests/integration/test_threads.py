@@ -218,6 +218,31 @@ print(calls > 20)
     assert run(repl, "t.deinit()\nprint('heard')") == "heard\n"
 
 
+def test_a_soft_reset_while_timers_run(boards):
+    """What they have for the program is forgotten before its heap goes; their callbacks allocate."""
+    b = boards({"main.py": """
+import machine, time
+from machine import Timer
+memory = machine.RTC()
+n = len(memory.memory())
+if n < 60:
+    memory.memory(b'x' * (n + 1))
+    def quick(t):
+        [bytes(100) for i in range(5)]
+    def slow(t):
+        [bytes(100) for i in range(50)]
+        time.sleep_ms(2)
+    timers = [Timer(-1, period=1, callback=quick) for i in range(20)]
+    if n % 2:
+        timers.append(Timer(-1, period=1, callback=slow))
+    time.sleep_ms(20)
+    machine.soft_reset()
+print('soft resets:', n)
+"""}, config={"reset": {"burst": "1000"}})
+    b.wait_log("soft resets: 60", timeout=120)
+    assert b.get("Crashes") == 0 and b.get("SoftResets") == 60
+
+
 def test_timer_errors_and_endings(board):
     repl = board.raw()
     out = run(repl, """

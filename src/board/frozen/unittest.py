@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Tests of one's own programs: TestCase, skip, main, with CPython's names. What runs, what a result has and what is
-# printed is as in micropython-lib's unittest, which programs of other boards have in /lib, and whose last lines
-# MicroPython's run-tests.py reads.
+# Tests of one's own programs: TestCase, skip, main, with CPython's names. What runs, the counts of a result and the lines
+# that are printed are those of micropython-lib's unittest, which programs of other boards have in /lib; MicroPython's
+# run-tests.py reads them.
 import io
 import sys
 
@@ -59,18 +59,23 @@ class _Raises:
 
 
 class _SubTest:
-    def __init__(self, case, params):
+    def __init__(self, case, msg, params):
         self.case = case
-        self.params = params
+        self.details = ("[%s]" % msg,) if msg is not None else ()
+        if params:
+            self.details += ("(%s)" % ", ".join("%s=%s" % p for p in sorted(params.items())),)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, value, traceback):
-        if kind is None or not issubclass(kind, Exception) or issubclass(kind, SkipTest):
+        if kind is None or not issubclass(kind, Exception):
             return False
         result, test = self.case._running
-        result._failed(test + (self.params,), value)
+        if issubclass(kind, SkipTest):
+            result._skipped(test + self.details, value)
+        else:
+            result._failed(test + self.details, value)
         return True
 
 
@@ -100,7 +105,7 @@ class TestCase:
             f(*args, **kwargs)
 
     def subTest(self, msg=None, **params):
-        return _SubTest(self, params if msg is None else (msg, params))
+        return _SubTest(self, msg, params)
 
     def skipTest(self, reason):
         raise SkipTest(reason)
@@ -179,7 +184,6 @@ class TestCase:
         with context:
             f(*args, **kwargs)
 
-
     def assertWarns(self, expected):  # MicroPython has no warnings: whatever is in it may run
         return _Anything()
 
@@ -214,6 +218,11 @@ class TestResult:
             print("-" * 70)
             print(text)
 
+    def _skipped(self, test, e):
+        reason = e.args[0] if e.args else ""
+        self.skipped.append((test, reason))
+        print("skipped:", reason)
+
     def _failed(self, test, e):
         text = io.StringIO()
         sys.print_exception(e, text)
@@ -234,13 +243,9 @@ class TestResult:
         )
 
 
-def _reason(e):
-    return e.args[0] if e.args else ""
-
-
 # One test: f, of case (None: a function of the module).
-def _run(name, kind, case, f, result):
-    test = (name, "(%s)" % kind)
+def _run(name, where, case, f, result):
+    test = (name, "(%s)" % where)
     bad = result.errorsNum + result.failuresNum
     result.testsRun += 1
     print(name, test[1], "...", end=" ")
@@ -251,16 +256,15 @@ def _run(name, kind, case, f, result):
             case._running = (result, test)
             case._cleanups = []
             try:
-                case.setUp()
+                _method(case, "setUp")()
                 try:
                     f()
                 finally:
-                    case.tearDown()
+                    _method(case, "tearDown")()
             finally:
-                case.doCleanups()
+                _method(case, "doCleanups")()
     except SkipTest as e:
-        result.skipped.append((test, _reason(e)))
-        print("skipped:", _reason(e))
+        result._skipped(test, e)
         return
     except Exception as e:
         result._failed(test, e)
@@ -269,30 +273,34 @@ def _run(name, kind, case, f, result):
     print("ok" if bad == result.errorsNum + result.failuresNum else "FAIL")
 
 
-# All tests of a class, of one object; runTest(), if there is one, is all of them.
-def _run_class(c, result):
-    kind = c.__name__
-    if hasattr(c, "runTest"):
+def _method(case, name):
+    return getattr(case, name, lambda: None)
+
+
+# All tests of a class, of one object, or of one that is given; runTest(), if there is one, is all of them.
+def _run_case(c, where, result):
+    kind, case = (c, c()) if isinstance(c, type) else (type(c), c)
+    where += "." + kind.__name__
+    if hasattr(case, "runTest"):
         names = ["runTest"]
     else:
-        names = sorted(n for n in dir(c) if n.startswith("test") and callable(getattr(c, n)))
-    reason = getattr(c, "__unittest_skip__", None)
-    case = c()
-    if reason is None:
-        try:
-            case.setUpClass()
-        except SkipTest as e:
-            reason = _reason(e)
-    if reason is not None:
-        print("%s skipped: %s" % (kind, reason))
-        result.testsRun += len(names)
-        result.skipped.extend(((n, "(%s)" % kind), reason) for n in names)
+        names = sorted(n for n in dir(case) if n.startswith("test") and callable(getattr(case, n)))
+    skip = getattr(kind, "__unittest_skip__", None)
+    try:
+        if skip is not None:
+            raise SkipTest(skip)
+        _method(case, "setUpClass")()
+    except SkipTest as e:
+        for name in names:
+            result.testsRun += 1
+            print(name, "(%s) ..." % where, end=" ")
+            result._skipped((name, "(%s)" % where), e)
         return
     try:
         for name in names:
-            _run(name, kind, case, getattr(case, name), result)
+            _run(name, where, case, getattr(case, name), result)
     finally:
-        case.tearDownClass()
+        _method(case, "tearDownClass")()
 
 
 class TestSuite:
@@ -300,7 +308,7 @@ class TestSuite:
         self.name = name
         self._tests = []
 
-    # test: a TestCase, another suite, or a function.
+    # test: a class of tests, an object of one, another suite, or a function.
     def addTest(self, test):
         self._tests.append(test)
 
@@ -308,8 +316,8 @@ class TestSuite:
         for test in self._tests:
             if isinstance(test, TestSuite):
                 test.run(result)
-            elif isinstance(test, type):
-                _run_class(test, result)
+            elif isinstance(test, type) or not callable(test):
+                _run_case(test, self.name, result)
             else:
                 _run(test.__name__, self.name, None, test, result)
         return result

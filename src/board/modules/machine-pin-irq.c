@@ -116,11 +116,18 @@ void machine_pin_take_edges(Pin *p) {
 
 void pins_take_edges(void) {
         struct epoll_event ready[PINS_PER_TURN];
-        int n = epoll_wait(edges_fd, ready, PINS_PER_TURN, 0);
+        int n;
 
         irq_lock();
+        n = epoll_wait(edges_fd, ready, PINS_PER_TURN, 0);
         for (int i = 0; i < n; i++)
                 machine_pin_take_edges(ready[i].data.ptr);
+        irq_unlock();
+}
+
+void pins_end(void) {
+        irq_lock();
+        edges_fd = safe_close(edges_fd);
         irq_unlock();
 }
 

@@ -101,6 +101,13 @@ void timer_expire(void) {
         irq_unlock();
 }
 
+void timer_end(void) {
+        irq_lock();
+        MP_STATE_PORT(machine_timers) = NULL;
+        set_clock();
+        irq_unlock();
+}
+
 /* ---- the class ---- */
 
 static void timer_stop(Timer *t) {

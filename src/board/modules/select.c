@@ -36,7 +36,8 @@ typedef struct Entry {
 typedef struct Poll {
         mp_obj_base_t base;
         Entry *entries;
-        struct pollfd *fds;    /* of the same length, for waiting */
+        struct pollfd *fds;    /* of the same length, for waiting: those that have a descriptor, */
+        size_t *places;        /* and which entries they are */
         size_t n, n_allocated;
         size_t next;           /* of the iteration that ipoll() began */
         bool oneshot;
@@ -50,6 +51,7 @@ static Poll *poll_new(void) {
 
         p->entries = NULL;
         p->fds = NULL;
+        p->places = NULL;
         p->n = p->n_allocated = p->next = 0;
         p->oneshot = false;
         p->pair = MP_OBJ_NULL;
@@ -68,20 +70,36 @@ static Entry *find(const Poll *p, mp_obj_t obj) {
 static Entry *make_room(Poll *p) {
         size_t n = MAX(2 * p->n_allocated, (size_t) ENTRIES_MIN);
         struct pollfd *fds;
+        size_t *places;
         Entry *entries, *free_one = find(p, MP_OBJ_NULL);
 
         if (free_one)
                 return free_one;
         if (p->n == p->n_allocated) {
                 fds = m_new0(struct pollfd, n);
+                places = m_new0(size_t, n);
                 entries = m_new0(Entry, n);
                 if (p->n > 0)
                         memcpy(entries, p->entries, p->n * sizeof *entries);
                 p->entries = entries;
                 p->fds = fds;
+                p->places = places;
                 p->n_allocated = n;
         }
         return &p->entries[p->n++];
+}
+
+static int int_in_range(mp_obj_t obj, int max, mp_rom_error_text_t message) {
+        mp_int_t number = mp_obj_get_int(obj);
+
+        if (number < 0 || number > max)
+                mp_raise_ValueError(message);
+        return (int) number;
+}
+
+/* It may run Python (__int__), and raise. */
+static uint16_t events_from_obj(mp_obj_t obj) {
+        return (uint16_t) int_in_range(obj, UINT16_MAX, MP_ERROR_TEXT("not a mask of events"));
 }
 
 /* A stream of a class written in Python is asked for its descriptor only once. */
@@ -91,9 +109,7 @@ static Entry entry_from(mp_obj_t obj) {
         int error;
 
         if (mp_obj_is_int(obj)) {
-                e.fd = (int) mp_obj_get_int(obj);
-                if (e.fd < 0)
-                        mp_raise_ValueError(MP_ERROR_TEXT("a descriptor is not negative"));
+                e.fd = int_in_range(obj, INT_MAX, MP_ERROR_TEXT("not the number of a descriptor"));
                 return e;
         }
         e.ioctl = mp_get_stream_raise(obj, MP_STREAM_OP_IOCTL)->ioctl;
@@ -103,7 +119,7 @@ static Entry entry_from(mp_obj_t obj) {
         return e;
 }
 
-static Entry *add(Poll *p, mp_obj_t obj, mp_uint_t events) {
+static Entry *add(Poll *p, mp_obj_t obj, uint16_t events) {
         Entry *e = find(p, obj), fresh;
 
         if (!e) {
@@ -111,7 +127,7 @@ static Entry *add(Poll *p, mp_obj_t obj, mp_uint_t events) {
                 e = find(p, obj) ?: make_room(p);
                 *e = fresh;
         }
-        e->events = (uint16_t) events;
+        e->events = events;
         return e;
 }
 
@@ -136,27 +152,30 @@ static mp_uint_t ask(const Entry *e) {
         return ready;
 }
 
-/* Asks those without a descriptor and prepares fds[i] for entries[i]. What is asked may be Python, which changes the
- * set. Returns how many are ready. */
-static size_t look_around(Poll *p, struct pollfd *fds, size_t n, bool *ret_must_ask) {
+/* Asks those without a descriptor, and gathers the descriptors of the others for those that wait for them. What is asked
+ * may be Python, which changes the set: each entry is looked at as it was, and found again by its place. Returns how
+ * many are ready. */
+static size_t look_around(Poll *p, struct pollfd *fds, size_t *places, size_t n, nfds_t *ret_n_fds,
+                          bool *ret_must_ask) {
         size_t n_ready = 0;
 
-        for (size_t i = 0; i < n; i++) {
-                const Entry *e = i < p->n ? &p->entries[i] : NULL;
-                mp_obj_t obj = e ? e->obj : MP_OBJ_NULL;
+        for (size_t i = 0; i < n && i < p->n; i++) {
+                Entry e = p->entries[i];
                 mp_uint_t ready;
+                int fd;
 
-                fds[i] = (struct pollfd) { .fd = -1 };
-                if (obj == MP_OBJ_NULL)
+                if (e.obj == MP_OBJ_NULL)
                         continue;
                 p->entries[i].revents = 0;
-                fds[i].fd = descriptor(e);
-                fds[i].events = (short) e->events;
-                if (fds[i].fd >= 0)
+                fd = descriptor(&e);
+                if (fd >= 0) {
+                        fds[*ret_n_fds] = (struct pollfd) { .fd = fd, .events = (short) e.events };
+                        places[(*ret_n_fds)++] = i;
                         continue;
-                ready = ask(e);
+                }
+                ready = ask(&e);
                 *ret_must_ask = true;
-                if (i >= p->n || p->entries[i].obj != obj)
+                if (i >= p->n || p->entries[i].obj != e.obj)
                         continue;
                 p->entries[i].revents = (uint16_t) ready;
                 n_ready += ready != 0;
@@ -165,15 +184,20 @@ static size_t look_around(Poll *p, struct pollfd *fds, size_t n, bool *ret_must_
 }
 
 /* Those that are still what was waited for. */
-static size_t take_results(Poll *p, const struct pollfd *fds, size_t n) {
+static size_t take_results(Poll *p, const struct pollfd *fds, const size_t *places, nfds_t n_fds) {
         size_t n_ready = 0;
 
-        for (size_t i = 0; i < n && i < p->n; i++) {
-                Entry *e = &p->entries[i];
+        for (nfds_t i = 0; i < n_fds; i++) {
+                Entry e = {};
 
-                if (fds[i].fd < 0 || fds[i].revents == 0 || e->obj == MP_OBJ_NULL || descriptor(e) != fds[i].fd)
+                if (fds[i].revents == 0 || places[i] >= p->n)
                         continue;
-                e->revents = (uint16_t) fds[i].revents;
+                e = p->entries[places[i]];
+                if (e.obj == MP_OBJ_NULL || descriptor(&e) != fds[i].fd)
+                        continue;
+                if (places[i] >= p->n || p->entries[places[i]].obj != e.obj)
+                        continue;
+                p->entries[places[i]].revents = (uint16_t) fds[i].revents;
                 n_ready++;
         }
         return n_ready;
@@ -183,8 +207,10 @@ static size_t take_results(Poll *p, const struct pollfd *fds, size_t n) {
 static void wait_until_ready(Poll *p, int64_t until_nsec) {
         for (;;) {
                 struct pollfd *fds = p->fds;
+                size_t *places = p->places;
                 bool must_ask = false;
-                size_t n = p->n, n_ready = look_around(p, fds, n, &must_ask);
+                nfds_t n_fds = 0;
+                size_t n_ready = look_around(p, fds, places, p->n, &n_fds, &must_ask);
                 int64_t until = until_nsec;
                 int r;
 
@@ -192,11 +218,11 @@ static void wait_until_ready(Poll *p, int64_t until_nsec) {
                         until = 0;
                 else if (must_ask)
                         until = MIN(until_nsec, clock_monotonic_nsec() + ASK_PERIOD_NSEC);
-                r = vm_poll(fds, (nfds_t) n, until);
+                r = vm_poll(fds, n_fds, until);
                 if (r < 0 && r != -EINTR)
                         mp_raise_OSError(-r);
                 if (r > 0)
-                        n_ready += take_results(p, fds, n);
+                        n_ready += take_results(p, fds, places, n_fds);
                 if (n_ready > 0 || until_nsec == 0)
                         return;
                 mp_event_handle_nowait();
@@ -230,7 +256,7 @@ static int64_t until_from_sec(mp_obj_t timeout) {
 
 /* register(obj, eventmask=POLLIN|POLLOUT): again: the mask is set anew. */
 static mp_obj_t poll_register(size_t n_args, const mp_obj_t *args) {
-        mp_uint_t events = n_args > 2 ? (mp_uint_t) mp_obj_get_int(args[2]) : MP_STREAM_POLL_RD | MP_STREAM_POLL_WR;
+        uint16_t events = n_args > 2 ? events_from_obj(args[2]) : MP_STREAM_POLL_RD | MP_STREAM_POLL_WR;
 
         (void) add(MP_OBJ_TO_PTR(args[0]), args[1], events);
         return mp_const_none;
@@ -251,12 +277,13 @@ static mp_obj_t poll_unregister(mp_obj_t self_in, mp_obj_t obj) {
 static MP_DEFINE_CONST_FUN_OBJ_2(poll_unregister_obj, poll_unregister);
 
 /* OSError(ENOENT) for what is not registered. */
-static mp_obj_t poll_modify(mp_obj_t self_in, mp_obj_t obj, mp_obj_t events) {
+static mp_obj_t poll_modify(mp_obj_t self_in, mp_obj_t obj, mp_obj_t events_in) {
+        uint16_t events = events_from_obj(events_in);
         Entry *e = find(MP_OBJ_TO_PTR(self_in), obj);
 
         if (!e)
                 mp_raise_OSError(MP_ENOENT);
-        e->events = (uint16_t) mp_obj_get_int(events);
+        e->events = events;
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(poll_modify_obj, poll_modify);
@@ -329,10 +356,10 @@ static mp_obj_t select_poll(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(select_poll_obj, select_poll);
 
-static const mp_uint_t wanted[] = { MP_STREAM_POLL_RD, MP_STREAM_POLL_WR, 0 }; /* of each list of select() */
+static const uint16_t wanted[] = { MP_STREAM_POLL_RD, MP_STREAM_POLL_WR, EVENTS_OF_ALL }; /* of each list of select() */
 
 /* Those of objects that are ready for what the list is about. OSError(EBADF) for what is closed. */
-static mp_obj_t choose(const Poll *p, mp_obj_t objects, mp_uint_t events) {
+static mp_obj_t choose(const Poll *p, mp_obj_t objects, uint16_t events) {
         mp_obj_t chosen = mp_obj_new_list(0, NULL), *items;
         size_t n;
 
@@ -363,7 +390,7 @@ static mp_obj_t select_select(size_t n_args, const mp_obj_t *args) {
                 for (size_t i = 0; i < n; i++) {
                         const Entry *e = find(p, items[i]);
 
-                        (void) add(p, items[i], wanted[list] | (e ? e->events : 0u));
+                        (void) add(p, items[i], (uint16_t) (wanted[list] | (e ? e->events : 0u)));
                 }
         }
         wait_until_ready(p, until_nsec);
