@@ -14,6 +14,7 @@
 #include "board/threads.h"
 #include "board/timer.h"
 #include "board/vm-call.h"
+#include "board/wdt.h"
 #include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
@@ -63,6 +64,7 @@ static void run_finalisers(void *arg) {
 
 static void finalise(void) {
         irq_begin_finalising();
+        wdt_forget_callback();
         if (vm_call(run_exit_function, NULL) == VM_CALL_ABORTED)
                 return;
         threads_freeze(); /* the heap that they use is about to go */

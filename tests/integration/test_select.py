@@ -345,3 +345,25 @@ f.ready = select.POLLIN
 print(select.select([], [], [f], 0))
 """)
     assert out == "[True, True, True]\n[False, False, True] 2\n([], [], [])\n"
+
+
+def test_a_deadline_that_passes_just_then_is_a_deadline(repl):
+    """However the end of an answer falls to the end of the wait."""
+    out = run(repl, """
+class Slow(io.IOBase):
+    def ioctl(self, request, arg):
+        if request != 3:
+            return -1
+        while time.ticks_diff(time.ticks_us(), self.begin) < self.us:
+            pass
+        return 0
+s = Slow()
+p = select.poll()
+p.register(s, select.POLLIN)
+for n in range(2000):
+    s.begin = time.ticks_us()
+    s.us = 1000 + n % 8
+    p.poll(1)
+print('all')
+""", 60)
+    assert out == "all\n"

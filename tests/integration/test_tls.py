@@ -254,3 +254,55 @@ def test_hashes_and_ciphers(board):
     assert out.splitlines() == [
         hashlib.new(n, b"mpyd").hexdigest() for n in ("md5", "sha1", "sha256")] + [
         "b'sixteen bytes...'", "66e94bd4ef8a2c3b884cfa59ca342b2e"]
+
+
+def test_what_is_left_of_a_connection_after_an_error(b, pki):
+    """A read that timed out is the error of that read; what is closed says so, and the peer hears that it is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # a ticket of 1.3 is something to read
+    ended = []
+
+    def serve(listener):
+        for _ in range(2):
+            with context.wrap_socket(listener.accept()[0], server_side=True) as c:
+                c.settimeout(scaled(20))
+                ended.append(c.recv(100))
+
+    with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(scaled(20))
+        peer = threading.Thread(target=serve, args=(listener,))
+        peer.start()
+        out = run(b.raw(), f"""
+import socket, ssl
+def error(f, *args):
+    try:
+        return f(*args)
+    except Exception as e:
+        return repr(e)
+def connect():
+    s = socket.socket()
+    s.connect(('{HOST}', {listener.getsockname()[1]}))
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.verify_mode = ssl.CERT_NONE
+    return s, c.wrap_socket(s)
+s, w = connect()
+s.settimeout(0.1)
+print(error(w.read, 1), error(w.read, 1))
+print(error(w.setblocking, True), len(w.cipher()))
+w.close()
+print(s.fileno() if s.fileno() < 0 else 'open')
+for f in (w.setblocking, True), (w.cipher,), (w.read, 1), (w.write, b'x'), (w.close,):
+    print(error(*f))
+s, w = connect()
+w.close()
+for f in (w.setblocking, False), (w.cipher,), (w.close,):
+    print(error(*f))
+""")
+        peer.join()
+    assert ended == [b"", b""]
+    lines = out.splitlines()
+    assert lines[:2] == ["OSError(110,) OSError(110,)", "None 2"], out
+    closed = ["OSError(9,)", "OSError(107,)"]
+    assert lines[3:5] == closed and lines[5].startswith("OSError(") and lines[7:] == ["None"] + closed + ["None"], out
+    assert b.get("Crashes") == 0

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -35,6 +37,18 @@ static unsigned n_locks;
 static bool refuses;          /* to give any */
 static bool sleeps_first;     /* before it gives one */
 
+/* Its name is there before it listens. */
+static bool daemon_listens(void) {
+        struct sockaddr_un to = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+        assert_true(fd >= 0);
+        strcpy(to.sun_path, socket_path);
+        r = connect(fd, (struct sockaddr *) &to, sizeof to);
+        (void) close(fd);
+        return r == 0;
+}
+
 static void start_daemon(void) {
         (void) unlink(socket_path);
         daemon_pid = fork();
@@ -47,7 +61,7 @@ static void start_daemon(void) {
                 (void) execlp("dbus-daemon", "dbus-daemon", "--session", "--nofork", option, NULL);
                 _exit(77);
         }
-        for (unsigned i = 0; access(socket_path, F_OK) < 0; i++) {
+        for (unsigned i = 0; !daemon_listens(); i++) {
                 assert_true(i < 2000);
                 assert_int_equal(waitpid(daemon_pid, NULL, WNOHANG), 0);
                 (void) usleep(10000);

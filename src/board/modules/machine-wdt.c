@@ -45,6 +45,10 @@ void wdt_warn(WatchdogId id) {
                 irq_request(&warning);
 }
 
+void wdt_forget_callback(void) {
+        MP_STATE_PORT(machine_wdt_callback) = MP_OBJ_NULL;
+}
+
 /* ---- WDT ---- */
 
 static uint64_t timeout_usec(mp_obj_t timeout) {

@@ -72,6 +72,43 @@ void tls_ciphersuites_set(mbedtls_ssl_config *conf, const int *suites) {
         mbedtls_ssl_conf_ciphersuites(conf, suites);
 }
 
+/* ---- connections that have ended ---- */
+
+/* Numbers down to there are an errno of the socket's, negative as mbedtls hands it on. */
+#define ERRNO_LAST (-256)
+
+/* For tls-port.h: whether the handshake is over, so that this is the error of one read or write. */
+bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_error);
+bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_error) {
+#if MBEDTLS_VERSION_MAJOR >= 3
+        bool over = mbedtls_ssl_is_handshake_over((mbedtls_ssl_context *) ssl);
+#else
+        bool over = ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER;
+#endif
+
+        if (over && *error < 0 && *error > ERRNO_LAST)
+                *error = *last_error = -*error;
+        return over;
+}
+
+/* Stands for mbedtls_ssl_get_ciphersuite(), which has no answer before the handshake and after close(). */
+const char *tls_ciphersuite_get(const mbedtls_ssl_context *ssl);
+const char *tls_ciphersuite_get(const mbedtls_ssl_context *ssl) {
+        const char *name = mbedtls_ssl_get_ciphersuite(ssl);
+
+        if (!name)
+                mp_raise_OSError(MP_ENOTCONN);
+        return name;
+}
+
+/* Stands for mp_load_method(), of the socket that close() has let go of. */
+void tls_load_method(mp_obj_t base, qstr attr, mp_obj_t *dest);
+void tls_load_method(mp_obj_t base, qstr attr, mp_obj_t *dest) {
+        if (base == MP_OBJ_NULL)
+                mp_raise_OSError(MP_EBADF);
+        mp_load_method(base, attr, dest);
+}
+
 /* ---- names of errors ---- */
 
 #define NAME(code) { code, #code }
