@@ -125,7 +125,8 @@ def test_software_buses(repl):
     assert repl.line("time_pulse_us(Pin(9), 0, 1000)") == "-2\r\n"
     # Numbers and names do as well, as on a Pico.
     assert repl.line("SoftI2C(scl=3, sda='GP2')") == "SoftI2C(scl=GPIO3, sda=GPIO2, freq=500000)\r\n"
-    assert repl.line("SoftSPI(sck=11, mosi='GPIO10', miso=9).read(1)") == "b'\\xff'\r\n"
+    repl.line("spi = SoftSPI(sck=11, mosi='GPIO10', miso=9); Pin(9, Pin.IN, Pin.PULL_UP)")
+    assert repl.line("spi.read(1)") == "b'\\xff'\r\n"
     assert repl.line("time_pulse_us(9, 0, 1000)") == "-2\r\n"
     assert error(repl, "time_pulse_us(99, 0, 1000)") == "ValueError: Pin(GPIO99) doesn't exist"
     assert error(repl, "SoftI2C(scl=1.5, sda=2)").startswith("TypeError: ")
