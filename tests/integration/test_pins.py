@@ -117,7 +117,7 @@ def test_signal(board, repl):
 def test_software_buses(repl):
     repl.line("from machine import SoftI2C, SoftSPI, time_pulse_us")
     assert repl.line("SoftI2C(scl=Pin(3), sda=Pin(2), freq=100000)") == "SoftI2C(scl=GPIO3, sda=GPIO2, freq=100000)\r\n"
-    assert repl.line("SoftI2C(scl=Pin(5), sda=Pin(4)).scan()") == "[]\r\n"  # as on a bus with its resistors
+    assert repl.line("SoftI2C(scl=Pin(5), sda=Pin(4), timeout=1000).scan()") == "[]\r\n"  # as on a bus with its resistors
     repl.line("spi = SoftSPI(baudrate=100000, sck=Pin(11), mosi=Pin(10), miso=Pin(10))")
     repl.line("Pin(9, Pin.IN, Pin.PULL_UP); spi = SoftSPI(baudrate=100000, sck=Pin(11), mosi=Pin(10), miso=Pin(9))")
     repl.line("Pin(9, Pin.IN, Pin.PULL_UP)")
