@@ -128,9 +128,8 @@ static int sleep_on(struct pollfd *all, nfds_t n, int64_t until_nsec) {
         int r;
 
         if (!forever && until_nsec > 0) {
-                int64_t left = until_nsec - clock_monotonic_nsec(); /* read once: it goes on */
+                int64_t left = MAX(until_nsec - clock_monotonic_nsec(), INT64_C(0));
 
-                left = MAX(left, INT64_C(0));
                 timeout.tv_sec = (time_t) (left / NSEC_PER_SEC);
                 timeout.tv_nsec = (long) (left % NSEC_PER_SEC);
         }

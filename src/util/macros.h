@@ -25,8 +25,17 @@
 #endif
 
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* Each side is evaluated once: it may be a clock that goes on. Not for constants of a file. */
+#define MIN(a, b) CHOOSE_(<, __COUNTER__, a, b)
+#define MAX(a, b) CHOOSE_(>, __COUNTER__, a, b)
+#define CHOOSE_(op, n, a, b) CHOOSE__(op, n, a, b)
+#define CHOOSE__(op, n, a, b)                            \
+        ({                                               \
+                __typeof__(a) _a_##n = (a);              \
+                __typeof__(b) _b_##n = (b);              \
+                _a_##n op _b_##n ? _a_##n : _b_##n;      \
+        })
 
 /* Hands an owned pointer or descriptor on and leaves nothing behind. */
 #define TAKE_PTR(p)                            \

@@ -257,6 +257,39 @@ def test_edges_that_come_faster_than_their_handler_leave_the_program_time(board,
         source.join()
 
 
+@pytest.mark.simulated  # by the chip of the test, which keeps each edge
+def test_a_soft_reset_while_edges_come(boards):
+    """They are left alone before the heap goes in which the pin and its handler lie."""
+    b = boards({"main.py": """
+import machine, time
+from machine import Pin
+memory = machine.RTC()
+n = len(memory.memory())
+Pin(4, Pin.IN, Pin.PULL_UP).irq(lambda p: [bytes(100) for i in range(20)])
+if n < 30:
+    memory.memory(b'x' * (n + 1))
+    time.sleep_ms(30)
+    machine.soft_reset()
+print('soft resets:', n)
+"""}, config={**CHIP, "reset": {"burst": "1000"}})
+    stop = threading.Event()
+
+    def storm():
+        n = 0
+        while not stop.is_set():
+            drive(b, "GPIO4", "01"[n % 2])
+            n += 1
+
+    source = threading.Thread(target=storm)
+    source.start()
+    try:
+        b.wait_log("soft resets: 30", timeout=60)
+    finally:
+        stop.set()
+        source.join()
+    assert b.get("Crashes") == 0 and b.get("SoftResets") == 30
+
+
 def test_edges_that_are_lost_are_told(board, repl):
     repl.line("import machine, sys; n = 0")
     run(repl, "def count(p):\n    global n\n    n += 1\n")

@@ -19,6 +19,11 @@ class Flag(io.IOBase):
             return -1
         self.asked += 1
         return self.ready & arg
+class Wrapped(io.IOBase):
+    def __init__(self, stream):
+        self.stream = stream
+    def ioctl(self, request, arg):
+        return self.stream.fileno() if request == 10 else -1
 def pair():
     s = socket.socket()
     s.bind(('127.0.0.1', 0))
@@ -208,8 +213,28 @@ class Bad(Flag):
 p = select.poll()
 p.register(Bad())
 print(error(p.poll, 10), error(select.select, [Bad()], [], []))
+class Failing(Flag):
+    def ioctl(self, request, arg):
+        return -5
+p = select.poll()
+p.register(Failing())
+print(error(p.poll, 10))
 """)
-    assert out == "[True] True\nValueError('on purpose',) ValueError('on purpose',)\n"
+    assert out == "[True] True\nValueError('on purpose',) ValueError('on purpose',)\nOSError(5,)\n"
+
+
+def test_a_stream_may_have_the_descriptor_of_another(repl):
+    """It is waited for by that, and not asked."""
+    out = run(repl, """
+a, b = pair()
+w = Wrapped(a)
+p = select.poll()
+p.register(w, select.POLLIN)
+print(p.poll(20))
+b.send(b'x')
+print([(o is w, e) for o, e in p.poll(10000)], select.select([w], [], [], 10)[0] == [w])
+""")
+    assert out == "[]\n[(True, 1)] True\n"
 
 
 def test_another_thread_registers_while_one_waits(repl):

@@ -211,13 +211,13 @@ static void wait_until_ready(Poll *p, int64_t until_nsec) {
                 bool must_ask = false;
                 nfds_t n_fds = 0;
                 size_t n_ready = look_around(p, fds, places, p->n, &n_fds, &must_ask);
-                int64_t until = until_nsec, ask_again = clock_monotonic_nsec() + ASK_PERIOD_NSEC;
+                int64_t until = until_nsec;
                 int r;
 
                 if (n_ready > 0)
                         until = 0;
                 else if (must_ask)
-                        until = MIN(until_nsec, ask_again);
+                        until = MIN(until_nsec, clock_monotonic_nsec() + ASK_PERIOD_NSEC);
                 r = vm_poll(fds, n_fds, until);
                 if (r < 0 && r != -EINTR)
                         mp_raise_OSError(-r);
