@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -306,3 +307,54 @@ for f in (w.setblocking, False), (w.cipher,), (w.close,):
     closed = ["OSError(9,)", "OSError(107,)"]
     assert lines[3:5] == closed and lines[5].startswith("OSError(") and lines[7:] == ["None"] + closed + ["None"], out
     assert b.get("Crashes") == 0
+
+
+def test_waiting_for_a_connection(b, pki):
+    """Not asked again and again while nothing comes; what was read ahead of the program is ready at once."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
+    pid = b.board_pid()
+
+    def switches():
+        with open(f"/proc/{pid}/status") as f:
+            return sum(int(line.split()[1]) for line in f if "voluntary_ctxt_switches" in line)
+
+    with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(scaled(20))
+        repl = b.raw()
+        repl.send_raw(f"""
+import select, socket, ssl
+s = socket.socket()
+s.connect(('{HOST}', {listener.getsockname()[1]}))
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+c.verify_mode = ssl.CERT_NONE
+w = c.wrap_socket(s)
+w.setblocking(False)
+idle = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+p = select.poll()
+p.register(w, select.POLLIN)
+p.register(idle, select.POLLIN)
+while w.read(1) != b'!':
+    p.poll()
+print('waits')
+print([(o is w, e) for o, e in p.poll(60000)], w.read(2), p.poll(0) == [(w, 1)], w.read(100), p.poll(10))
+print(select.select([w], [w], [], 0) == ([], [w], []))
+p.unregister(idle)
+print(p.poll(60000) == [(w, 1)], w.read(1))
+w.close()
+print([e for o, e in p.poll(60000)])
+""")
+        with context.wrap_socket(listener.accept()[0], server_side=True) as peer:
+            peer.settimeout(scaled(20))
+            peer.sendall(b"!")
+            repl.read_until(b"waits\r\n")
+            time.sleep(0.3)
+            before = switches()
+            time.sleep(2)
+            assert switches() - before < 100  # asked every millisecond it were some 2000
+            peer.sendall(b"later")
+            assert repl.read_until(b"[]\r\n") == b"[(True, 1)] b'la' True b'ter' []\r\n"
+            assert repl.read_until(b"\r\n") == b"True\r\n"
+        out = repl.read_until(b"\x04>")
+    # The peer has gone: that is something to read. What is closed is told too.
+    assert out == b"True b''\r\n[32]\r\n\x04\x04>"

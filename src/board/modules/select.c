@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The select module: waiting for several objects at once. Most have a descriptor; others can only be asked (a
- * ThreadSafeFlag of asyncio, a TLS connection, a stream written in Python).
+ * ThreadSafeFlag of asyncio, a stream written in Python). A TLS connection is asked first, as it may have read ahead;
+ * then it has the descriptor of its socket.
  *
  * In the place of extmod/modselect.c, because in that one a program crashes the board: its array of descriptors moves
  * under objects that have none (asyncio with a ThreadSafeFlag and a few connections), what register() refuses stays in
@@ -8,6 +9,7 @@
 #include "util/macros.h"
 
 #include "board/clock.h"
+#include "board/modules/socket.h"
 #include "board/wait.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
@@ -27,6 +29,7 @@ typedef struct Entry {
         mp_obj_t obj;          /* MP_OBJ_NULL: a free place */
         StreamIoctl *ioctl;    /* NULL: obj is the number of a descriptor */
         bool ask_for_fd;       /* each time: it may be closed by now */
+        bool has_socket;       /* TLS: when it is not ready, its socket tells when to ask again */
         int fd;                /* otherwise: its descriptor, or -1 */
         uint16_t events, revents;
 } Entry;
@@ -114,6 +117,7 @@ static Entry entry_from(mp_obj_t obj) {
         }
         e.ioctl = mp_get_stream_raise(obj, MP_STREAM_OP_IOCTL)->ioctl;
         e.ask_for_fd = !mp_obj_is_instance_type(mp_obj_get_type(obj));
+        e.has_socket = e.ask_for_fd && mp_obj_get_type(obj)->name == MP_QSTR_SSLSocket;
         if (!e.ask_for_fd && (fd = e.ioctl(obj, MP_STREAM_GET_FILENO, 0, &error)) != MP_STREAM_ERROR)
                 e.fd = (int) fd;
         return e;
@@ -143,12 +147,16 @@ static int descriptor(const Entry *e) {
         return fd == MP_STREAM_ERROR ? -1 : (int) fd;
 }
 
-static mp_uint_t ask(const Entry *e) {
+/* ret_socket: what tells when to ask again, or fd -1. */
+static mp_uint_t ask(const Entry *e, struct pollfd *ret_socket) {
         int error = 0;
-        mp_uint_t ready = e->ioctl(e->obj, MP_STREAM_POLL, e->events, &error);
+        mp_uint_t ready;
 
+        socket_not_ready = (struct pollfd) { .fd = -1 };
+        ready = e->ioctl(e->obj, MP_STREAM_POLL, e->events, &error);
         if (ready == MP_STREAM_ERROR)
                 mp_raise_OSError(error);
+        *ret_socket = ready == 0 && e->has_socket ? socket_not_ready : (struct pollfd) { .fd = -1 };
         return ready;
 }
 
@@ -161,29 +169,31 @@ static size_t look_around(Poll *p, struct pollfd *fds, size_t *places, size_t n,
 
         for (size_t i = 0; i < n && i < p->n; i++) {
                 Entry e = p->entries[i];
+                struct pollfd pfd = { .fd = -1, .events = (short) e.events };
                 mp_uint_t ready;
-                int fd;
 
                 if (e.obj == MP_OBJ_NULL)
                         continue;
                 p->entries[i].revents = 0;
-                fd = descriptor(&e);
-                if (fd >= 0) {
-                        fds[*ret_n_fds] = (struct pollfd) { .fd = fd, .events = (short) e.events };
-                        places[(*ret_n_fds)++] = i;
+                pfd.fd = descriptor(&e);
+                if (pfd.fd < 0) {
+                        ready = ask(&e, &pfd);
+                        if (i < p->n && p->entries[i].obj == e.obj) {
+                                p->entries[i].revents = (uint16_t) ready;
+                                n_ready += ready != 0;
+                        }
+                }
+                if (pfd.fd < 0) {
+                        *ret_must_ask = true;
                         continue;
                 }
-                ready = ask(&e);
-                *ret_must_ask = true;
-                if (i >= p->n || p->entries[i].obj != e.obj)
-                        continue;
-                p->entries[i].revents = (uint16_t) ready;
-                n_ready += ready != 0;
+                fds[*ret_n_fds] = pfd;
+                places[(*ret_n_fds)++] = i;
         }
         return n_ready;
 }
 
-/* Those that are still what was waited for. */
+/* Those that are still what was waited for; who has a socket is asked again. */
 static size_t take_results(Poll *p, const struct pollfd *fds, const size_t *places, nfds_t n_fds) {
         size_t n_ready = 0;
 
@@ -193,7 +203,7 @@ static size_t take_results(Poll *p, const struct pollfd *fds, const size_t *plac
                 if (fds[i].revents == 0 || places[i] >= p->n)
                         continue;
                 e = p->entries[places[i]];
-                if (e.obj == MP_OBJ_NULL || descriptor(&e) != fds[i].fd)
+                if (e.obj == MP_OBJ_NULL || e.has_socket || descriptor(&e) != fds[i].fd)
                         continue;
                 if (places[i] >= p->n || p->entries[places[i]].obj != e.obj)
                         continue;

@@ -512,6 +512,8 @@ static mp_uint_t socket_write(mp_obj_t self_in, const void *buf, mp_uint_t size,
         return transmit(MP_OBJ_TO_PTR(self_in), buf, size, 0, NULL, errcode);
 }
 
+struct pollfd socket_not_ready = { .fd = -1 };
+
 static mp_uint_t socket_poll(const Socket *s, uintptr_t events) {
         struct pollfd pfd = { .fd = s->fd };
 
@@ -519,7 +521,8 @@ static mp_uint_t socket_poll(const Socket *s, uintptr_t events) {
                 return MP_STREAM_POLL_NVAL;
         pfd.events = (short) ((events & MP_STREAM_POLL_RD ? POLLIN : 0) |
                               (events & MP_STREAM_POLL_WR ? POLLOUT : 0));
-        (void) poll(&pfd, 1, 0);
+        if (poll(&pfd, 1, 0) == 0)
+                socket_not_ready = pfd;
         return (pfd.revents & POLLIN ? MP_STREAM_POLL_RD : 0) |
                (pfd.revents & POLLOUT ? MP_STREAM_POLL_WR : 0) |
                (pfd.revents & POLLERR ? MP_STREAM_POLL_ERR : 0) |
