@@ -15,9 +15,12 @@
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
+#include "util/parse.h"
+
 /* How many messages one turn of the loop takes from a board that floods the link. */
 #define MESSAGES_PER_TURN 64u
 #define KILL_WAIT_MSEC 100
+#define TRACED_RETRY_USEC (200 * USEC_PER_MSEC)
 
 struct BoardProcess {
         pid_t pid;
@@ -29,6 +32,7 @@ struct BoardProcess {
         BoardHandlers handlers;
         sd_event_source *link_source;
         sd_event_source *exit_source;
+        sd_event_source *retry_source; /* of exit_source, while somebody else has the end of the process */
         uint32_t seq;
 };
 
@@ -60,6 +64,7 @@ BoardProcess *board_process_free(BoardProcess *b) {
         }
         sd_event_source_disable_unref(b->link_source);
         sd_event_source_disable_unref(b->exit_source);
+        sd_event_source_disable_unref(b->retry_source);
         safe_close(b->link_fd);
         safe_close(b->pidfd);
         free(b);
@@ -247,15 +252,27 @@ static int on_link(sd_event_source *s, int fd, uint32_t revents, void *userdata)
         return 0;
 }
 
-static int on_exit_event(sd_event_source *s, const siginfo_t *si, void *userdata) {
+static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         BoardProcess *b = userdata;
 
+        return sd_event_source_set_enabled(b->exit_source, SD_EVENT_ONESHOT);
+}
+
+/* The pidfd tells that the process has ended, for as long as it is not reaped. A tracer (strace, gdb) may do that before
+ * its parent can (ptrace(2)), and nothing tells when it has: not to sd_event_add_child_pidfd(3), which looks once. */
+static int on_end(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
+        BoardProcess *b = userdata;
+        siginfo_t si = {};
+
+        if (waitid(P_PIDFD, (id_t) b->pidfd, &si, WEXITED | WNOHANG) >= 0 && si.si_pid == 0) {
+                (void) sd_event_source_set_time_relative(b->retry_source, TRACED_RETRY_USEC);
+                return sd_event_source_set_enabled(b->retry_source, SD_EVENT_ONESHOT);
+        }
         b->reaped = true;
-        (void) sd_event_source_set_enabled(b->exit_source, SD_EVENT_OFF);
         /* What it sent before it died has come already: this source's priority is lower. */
         board_process_drain_link(b);
-        b->handlers.exited(b->handlers.userdata, si->si_code == CLD_EXITED ? si->si_status : -1,
-                           si->si_code == CLD_EXITED ? 0 : si->si_status);
+        b->handlers.exited(b->handlers.userdata, si.si_code == CLD_EXITED ? si.si_status : -1,
+                           si.si_code == CLD_EXITED ? 0 : si.si_status);
         return 0;
 }
 
@@ -302,9 +319,14 @@ static int watch(BoardProcess *b, sd_event *event) {
         r = sd_event_add_io(event, &b->link_source, b->link_fd, EPOLLIN, on_link, b);
         if (r < 0)
                 return r;
-        r = sd_event_add_child_pidfd(event, &b->exit_source, b->pidfd, WEXITED, on_exit_event, b);
+        r = sd_event_add_time_relative(event, &b->retry_source, CLOCK_MONOTONIC, 0, 0, on_retry, b);
         if (r < 0)
                 return r;
+        (void) sd_event_source_set_enabled(b->retry_source, SD_EVENT_OFF);
+        r = sd_event_add_io(event, &b->exit_source, b->pidfd, EPOLLIN, on_end, b);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_enabled(b->exit_source, SD_EVENT_ONESHOT);
         /* Behind the link and the console, so that an end never overtakes what came before it. */
         return sd_event_source_set_priority(b->exit_source, SD_EVENT_PRIORITY_NORMAL + 10);
 }

@@ -40,8 +40,7 @@ typedef struct BoardHandlers {
 /* Starts a process. *ret_console_in (write end), *ret_console_out (read end) and
  * *ret_console_unread (a second read end of what it was sent, to take back what it left) become the
  * caller's. -ENOENT and friends say that the executable cannot be run at all; one that cannot be
- * executed for another reason exits with BOARD_EXIT_EXEC. SIGCHLD must be blocked in all threads
- * (sd_event_add_child_pidfd(3)), or it is -EBUSY. */
+ * executed for another reason exits with BOARD_EXIT_EXEC. */
 int board_process_new(BoardProcess **ret, sd_event *event, const BoardSpec *spec,
                       const BoardHandlers *handlers, int *ret_console_in, int *ret_console_out,
                       int *ret_console_unread) _must_check_;

@@ -126,12 +126,12 @@ static int run(const SupervisorOptions *options) {
         (void) mallopt(M_ARENA_MAX, 1);
         /* Before any thread starts, so that they all have them blocked. */
         (void) sigemptyset(&mask);
-        (void) sigaddset(&mask, SIGCHLD); /* sd_event_add_child_pidfd(3) wants it */
         (void) sigaddset(&mask, SIGXCPU); /* real_time_new() */
         for (size_t i = 0; i < ELEMENTSOF(signals); i++)
                 (void) sigaddset(&mask, signals[i]);
         (void) sigprocmask(SIG_BLOCK, &mask, NULL);
         (void) signal(SIGPIPE, SIG_IGN);
+        (void) signal(SIGCHLD, SIG_DFL); /* who started us may ignore it, and so would never hear how a board ended */
 
         r = sd_event_default(&event);
         if (r < 0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Bad days of a board: programs that do not stop, boards that are killed, storms, sleep; and what
 the history keeps of each end."""
+import ctypes
 import os
 import signal
 import time
@@ -94,6 +95,27 @@ def test_board_killed_from_outside(boards, number):
     assert rows[1]["stage"] == MAIN and rows[1]["reason"] == UNKNOWN
     assert signal.Signals(number).name in rows[1]["detail"]
     assert signal.Signals(number).name in b.ctl("history").stdout
+
+
+PTRACE_SEIZE, WALL = 0x4206, 0x40000000
+
+
+def test_board_whose_end_a_tracer_has(boards):
+    """strace or gdb hears first that a process of theirs has ended, and takes its time to pass that on (ptrace(2))."""
+    b = boards({"main.py": "print('runs')\nwhile True: pass\n"})
+    wait_begun(b)
+    pid = b.board_pid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p
+    if libc.ptrace(PTRACE_SEIZE, pid, None, None) < 0:
+        pytest.skip(f"may not trace the board: {os.strerror(ctypes.get_errno())}")
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(1)
+    assert b.get("HardResets") == 1 and os.path.exists(f"/proc/{pid}")
+    assert os.waitpid(pid, WALL) == (pid, signal.SIGKILL)
+    p = b.wait(lambda p: p["HardResets"] == 2 and p["Stage"] == "main.py" and p["BoardPid"] != pid)
+    assert p["Crashes"] == 1
+    assert b.wait_history(lambda rows: len(rows) == 2)[1]["signal"] == signal.SIGKILL
 
 
 DEEP = "t = ()\nfor i in range(%d): t = (t,)\nprint('deep')\nhash(t)\n"

@@ -97,7 +97,6 @@ static int setup(void **state) {
         sigset_t mask;
 
         (void) sigemptyset(&mask);
-        (void) sigaddset(&mask, SIGCHLD);
         (void) sigaddset(&mask, SIGTERM); /* the board has it not blocked all the same */
         (void) sigprocmask(SIG_BLOCK, &mask, NULL);
         /* Low numbers, which are others' in the child. */
