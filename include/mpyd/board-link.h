@@ -36,7 +36,7 @@ enum {
 #define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 6u
+#define LINK_VERSION 7u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -58,6 +58,7 @@ typedef enum LinkType {
         LINK_AWAKE,         /* the VM goes on, and RETAINED_WORD_TELL_AWAKE asked to hear of it */
         LINK_PIN,           /* asks for a GPIO line; LINK_PIN_LINE follows */
         LINK_PIN_WAKE,      /* an edge at this line ends the deep sleep that LINK_RESET asks for next */
+        LINK_OUTPUT,        /* whose output follows, within the stage: callbacks and threads of the program at the REPL */
         /* supervisor → board */
         LINK_BOOT = 64,     /* go: everything a new VM must know */
         LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */
@@ -79,8 +80,9 @@ typedef struct LinkHello {
         uint32_t confined; /* LINK_CONFINED_…: what this kernel has */
 } LinkHello;
 
-/* console_pos: how many bytes this board had written to BOARD_FD_CONSOLE_OUT when it sent the
- * message. The console output before it belongs to the stage before, byte for byte. */
+/* LINK_STAGE, LINK_OUTPUT. console_pos: how many bytes this board had written to BOARD_FD_CONSOLE_OUT when it sent the
+ * message, or had yet to write of what came before it. The console output before it belongs to the stage before, byte
+ * for byte. */
 typedef struct LinkStage {
         BoardStage stage;
         uint64_t console_pos;
@@ -162,8 +164,9 @@ typedef struct LinkData { /* LINK_UNREAD_INPUT, LINK_LOG */
 enum {
         LINK_BOOT_RAW_REPL = 1 << 0,   /* start in the raw REPL: main.py is skipped (S52) */
         LINK_BOOT_SKIP_MAIN = 1 << 1,  /* do not run main.py this once */
-        LINK_BOOT_PIN_WAKE = 1 << 2,   /* out of deep sleep, by a line and not by the time */
-        LINK_BOOT_FLAGS_ALL = (1 << 3) - 1,
+        LINK_BOOT_PIN_WAKE = 1 << 2,   /* the last hard reset was out of deep sleep, by a line */
+        LINK_BOOT_TIME_WAKE = 1 << 3,  /* by the time */
+        LINK_BOOT_FLAGS_ALL = (1 << 4) - 1,
 };
 
 typedef struct LinkBoot {

@@ -8,6 +8,8 @@
 
 #include "board/board.h"
 #include "board/irq.h"
+#include "board/link.h"
+#include "board/stages.h"
 #include "board/traceback.h"
 #include "board/wait.h"
 #include "extmod/misc.h"
@@ -24,6 +26,7 @@ static struct {
         int timer_fd;
         bool armed;
         bool blocked;     /* the pipe was full at the last try */
+        bool program;     /* at the REPL: the last output was the program's */
 } console;
 
 int console_init(void) {
@@ -88,10 +91,30 @@ static size_t console_append(const char *data, size_t size) {
         return n;
 }
 
+/* What callbacks and threads print while the REPL waits is for the log, as the rest of the program's output. Told
+ * before the first byte of it can be on its way. */
+static void tell_whose(void) {
+        bool program = stages_at_repl() && (irq_in_callback() || mp_thread_get_state() != &mp_state_ctx.thread);
+        LinkMessage m = {
+                .type = LINK_OUTPUT,
+                .stage.stage = program ? BOARD_STAGE_MAIN : BOARD_STAGE_REPL,
+        };
+
+        if (program == console.program)
+                return;
+        console.program = program;
+        pthread_mutex_lock(&console.lock);
+        m.stage.console_pos = console.written + console.len;
+        pthread_mutex_unlock(&console.lock);
+        link_send(&m);
+}
+
 void console_write(const char *data, size_t size) {
         while (size > 0) {
-                size_t n = console_append(data, size);
+                size_t n;
 
+                tell_whose(); /* each time: another thread may have had its turn */
+                n = console_append(data, size);
                 data += n;
                 size -= n;
                 if (n == 0) {

@@ -238,6 +238,8 @@ static mp_uint_t file_seek(FlashFile *f, struct mp_stream_seek_t *s, int *errcod
         off_t position;
         int r;
 
+        if (s->whence < SEEK_SET || s->whence > SEEK_END) /* Linux has more than MicroPython */
+                return file_error(EINVAL, errcode);
         r = file_drop_buffer(f);
         if (r < 0)
                 return file_error(-r, errcode);

@@ -73,6 +73,7 @@ static void io_handle_link(void) {
                 case LINK_AWAKE:
                 case LINK_PIN:
                 case LINK_PIN_WAKE:
+                case LINK_OUTPUT:
                 case LINK_BOOT:
                 case LINK_TYPE_INVALID:
                         board_exit_fatal("The supervisor sent %s to a board that runs.",

@@ -202,19 +202,25 @@ bool irq_exception_is_programs(mp_obj_t exception) {
         return true;
 }
 
+static _Thread_local unsigned callback_depth;
+
+bool irq_in_callback(void) {
+        return callback_depth > 0;
+}
+
 /* Stands for mp_call_function_1_protected() in the scheduler. */
 mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
+        mp_obj_t ret = MP_OBJ_NULL;
         nlr_buf_t nlr;
 
+        callback_depth++;
         if (nlr_push(&nlr) == 0) {
-                mp_obj_t ret = mp_call_function_1(fun, arg);
-
+                ret = mp_call_function_1(fun, arg);
                 nlr_pop();
-                return ret;
-        }
-        if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
+        } else if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
                 mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
-        return MP_OBJ_NULL;
+        callback_depth--;
+        return ret;
 }
 
 /* ---- requests of peripherals ---- */
@@ -235,7 +241,9 @@ static void serve(mp_sched_node_t *node) {
         irq_lock();
         irq.serving = true;
         irq_unlock();
+        callback_depth++;
         r->serve(r);
+        callback_depth--;
         irq_lock();
         end_serving_locked();
         irq_unlock();

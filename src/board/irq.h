@@ -50,6 +50,8 @@ typedef enum IrqLeave {
         IRQ_LEAVE_EXIT,      /* SystemExit in a callback that ran at the prompt */
 } IrqLeave;
 
+/* In a callback of the program's: of a peripheral's, or a scheduled one. */
+bool irq_in_callback(void);
 /* True from the start of a script or line to its end. */
 bool irq_in_user_code(void);
 /* Counts an interrupt character typed before user code began as one typed just after (a stage

@@ -171,13 +171,15 @@ static int prepare(void) {
         return r;
 }
 
-/* The door: nothing runs until the reset that began this life is on record. */
+/* The door: nothing runs until the reset that began this life is on record, so there is nothing to interrupt. */
 static void wait_for_boot(void) {
         uint8_t buf[LINK_MESSAGE_MAX];
         LinkMessage m;
 
         link_send(&(LinkMessage) { .type = LINK_HELLO, .hello = { LINK_VERSION, board.confined } });
-        (void) link_receive(true, buf, &m, NULL);
+        do
+                (void) link_receive(true, buf, &m, NULL);
+        while (m.type == LINK_INTERRUPT);
         if (m.type == LINK_STOP || m.type == LINK_ABORT)
                 _exit(0); /* not even begun */
         if (m.type != LINK_BOOT)

@@ -90,6 +90,8 @@ $(BUILD)/py/scheduler.o: CFLAGS += -Dmp_call_function_1_protected=irq_call_sched
 	-Dnlr_jump=irq_raise
 # A CircuitPython .mpy is told apart from a damaged one (mpy-file.c).
 $(BUILD)/py/builtinimport.o: CFLAGS += -Dmp_raw_code_load_file=mpy_file_load
+# One that was cut ends in an error, not in a loop that no Ctrl-C ends (mpy-file.c).
+$(BUILD)/extmod/modmarshal.o: CFLAGS += -Dmp_raw_code_load_mem=mpy_file_load_mem
 # A NUL in a path is an error, not its end (flash-vfs.c).
 $(BUILD)/extmod/vfs.o: CFLAGS += -Dmp_obj_str_get_str=path_from_obj
 

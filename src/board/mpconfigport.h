@@ -150,10 +150,21 @@ extern const char board_help_text[];
 #define MICROPY_PY_CRYPTOLIB_CONSTS (1)
 #define MICROPY_PY_SELECT (0) /* modules/select.c */
 #define MICROPY_PY_WEBSOCKET (1)
-/* Names in tracebacks and in errno: what the flash can answer, and upstream's default list. */
+/* Names in tracebacks and in errno: what the flash and the network can answer, and upstream's default list. */
 #define MP_ENOTEMPTY ENOTEMPTY
 #define MP_ENAMETOOLONG ENAMETOOLONG
 #define MP_ELOOP ELOOP
+#define MP_ENOSYS ENOSYS
+#define MP_EOVERFLOW EOVERFLOW
+#define MP_ENOTSOCK ENOTSOCK
+#define MP_EDESTADDRREQ EDESTADDRREQ
+#define MP_EMSGSIZE EMSGSIZE
+#define MP_ENOPROTOOPT ENOPROTOOPT
+#define MP_EPROTONOSUPPORT EPROTONOSUPPORT
+#define MP_EADDRNOTAVAIL EADDRNOTAVAIL
+#define MP_ENETDOWN ENETDOWN
+#define MP_ENETUNREACH ENETUNREACH
+#define MP_EHOSTDOWN EHOSTDOWN
 #define MICROPY_PY_ERRNO_LIST                                                                      \
         X(EPERM) X(ENOENT) X(EINTR) X(EIO) X(ENXIO) X(EBADF) X(EAGAIN) X(ENOMEM) X(EACCES)         \
         X(EBUSY)                                                                                   \
@@ -161,7 +172,9 @@ extern const char board_help_text[];
         X(EFBIG) X(ENOSPC) X(ESPIPE) X(EROFS) X(EMLINK) X(EPIPE) X(ERANGE) X(ENAMETOOLONG)         \
         X(ENOTEMPTY) X(ELOOP) X(EOPNOTSUPP) X(EAFNOSUPPORT) X(EADDRINUSE) X(ECONNABORTED)          \
         X(ECONNRESET) X(ENOBUFS) X(EISCONN) X(ENOTCONN) X(ETIMEDOUT) X(ECONNREFUSED)               \
-        X(EHOSTUNREACH) X(EALREADY) X(EINPROGRESS) X(ECANCELED)
+        X(EHOSTUNREACH) X(EALREADY) X(EINPROGRESS) X(ECANCELED) X(ENOSYS) X(EOVERFLOW)             \
+        X(ENOTSOCK) X(EDESTADDRREQ) X(EMSGSIZE) X(ENOPROTOOPT) X(EPROTONOSUPPORT) X(EADDRNOTAVAIL) \
+        X(ENETDOWN) X(ENETUNREACH) X(EHOSTDOWN)
 unsigned long clock_random_seed(void);
 #define MICROPY_PY_RANDOM_SEED_INIT_FUNC (clock_random_seed())
 

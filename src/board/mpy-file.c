@@ -10,6 +10,7 @@
 #include "shared/runtime/pyexec.h"
 
 void mpy_file_load(qstr path, mp_compiled_module_t *cm);
+void mpy_file_load_mem(const byte *data, size_t size, mp_compiled_module_t *cm);
 
 #define HEADER_SIZE 4 /* the loader itself tells a file that ends in it from a good one */
 
@@ -57,6 +58,17 @@ void mpy_file_load(qstr path, mp_compiled_module_t *cm) {
                                                 "install its .py source"),
                                   path);
         }
+        mp_raw_code_load(&reader, cm);
+}
+
+/* Stands for mp_raw_code_load_mem() in marshal.loads(). */
+void mpy_file_load_mem(const byte *data, size_t size, mp_compiled_module_t *cm) {
+        PeekedReader *p = m_new_obj(PeekedReader);
+        mp_reader_t reader = { .data = p, .readbyte = peeked_readbyte, .close = peeked_close };
+
+        mp_reader_new_mem(&p->inner, data, size, 0);
+        p->first = p->inner.readbyte(p->inner.data);
+        p->n_taken = 0;
         mp_raw_code_load(&reader, cm);
 }
 

@@ -28,6 +28,10 @@ static struct {
 
 static bool at_repl;
 
+bool stages_at_repl(void) {
+        return at_repl;
+}
+
 static void show_repl(uint64_t runs) {
         static uint64_t count;
         uint64_t raw = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? RETAINED_REPL_RAW : 0;
@@ -192,6 +196,7 @@ static void repl_stage(void) {
                         break;
                 }
         stage_end(BOARD_STAGE_REPL, result);
+        at_repl = false;
 }
 
 /* ---- all of them ---- */

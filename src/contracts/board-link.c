@@ -99,6 +99,7 @@ static bool message_valid(const LinkMessage *m) {
                 return m->hello.version == LINK_VERSION &&
                        (m->hello.confined & ~(uint32_t) LINK_CONFINED_ALL) == 0;
         case LINK_STAGE:
+        case LINK_OUTPUT:
                 return board_stage_to_string(m->stage.stage) != NULL;
         case LINK_STAGE_END:
                 return board_stage_to_string(m->stage_end.stage) &&
@@ -149,6 +150,7 @@ static size_t payload_layout(const LinkMessage *m, const char **ret_tail, size_t
         case LINK_HELLO:
                 return HELLO_SIZE;
         case LINK_STAGE:
+        case LINK_OUTPUT:
                 return STAGE_SIZE;
         case LINK_STAGE_END:
                 *ret_tail = m->stage_end.text;
@@ -212,6 +214,7 @@ static void encode_fixed(const LinkMessage *m, uint8_t *p) {
                 put32(p + 4, m->hello.confined);
                 break;
         case LINK_STAGE:
+        case LINK_OUTPUT:
                 put32(p, (uint32_t) m->stage.stage);
                 put32(p + 4, 0);
                 put64(p + 8, m->stage.console_pos);
@@ -322,6 +325,7 @@ static bool decode_payload(const uint8_t *p, size_t size, LinkMessage *m) {
                 m->hello = (LinkHello) { .version = get32(p), .confined = get32(p + 4) };
                 return true;
         case LINK_STAGE:
+        case LINK_OUTPUT:
                 if (size != STAGE_SIZE || get32(p + 4) != 0)
                         return false;
                 m->stage = (LinkStage) {
@@ -493,6 +497,8 @@ const char *link_type_to_string(LinkType t) {
                 return "hello";
         case LINK_STAGE:
                 return "stage";
+        case LINK_OUTPUT:
+                return "output";
         case LINK_STAGE_END:
                 return "stage-end";
         case LINK_RESET:

@@ -425,38 +425,61 @@ static void deliver(Console *c, const char *data, size_t size) {
                 start_stall_timer(c);
 }
 
-/* Returns how many bytes it moved; 0 when there are none just now. */
-static size_t pump_output(Console *c) {
-        char buf[CHUNK];
-        ssize_t n;
+static size_t output_waits(const Console *c) {
+        int n = 0;
 
-        if (c->out_fd < 0)
-                return 0;
-        n = read_some(c->out_fd, buf, sizeof buf);
-        if (n <= 0) {
-                if (n == 0 && c->out_source) /* its end; the exit follows by the pidfd */
-                        c->out_source = sd_event_source_disable_unref(c->out_source);
-                return 0;
+        return c->out_fd < 0 || ioctl(c->out_fd, FIONREAD, &n) < 0 ? 0 : (size_t) MAX(n, 0);
+}
+
+/* Up to a position in the board's output that is there already. */
+static void take_output_to(Console *c, uint64_t pos) {
+        char buf[CHUNK];
+
+        while (c->out_fd >= 0 && c->script.pos < pos) {
+                ssize_t n = read_some(c->out_fd, buf, MIN(pos - c->script.pos, sizeof buf));
+
+                if (n <= 0)
+                        return;
+                script_output_feed(&c->script, buf, (size_t) n);
+                deliver(c, buf, (size_t) n);
         }
-        /* The board sent its stage messages before it printed what follows them. */
-        c->sync(c->userdata);
-        script_output_feed(&c->script, buf, (size_t) n);
-        deliver(c, buf, (size_t) n);
-        return (size_t) n;
+}
+
+/* Returns how much there was; 0: nothing just now. The board sent its messages about output before that output: who
+ * knows how much is there has them all, and they may want to have what came before them taken first. */
+static size_t pump_output(Console *c) {
+        size_t n = MIN(output_waits(c), CHUNK);
+        uint64_t end = c->script.pos + n;
+
+        if (n > 0) {
+                c->sync(c->userdata);
+                take_output_to(c, end);
+        }
+        return n;
 }
 
 static int on_board_output(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         Console *c = userdata;
+        size_t n = 1;
 
-        for (unsigned i = 0; i < READS_PER_TURN; i++)
-                if ((!c->stalled && c->output.size >= QUEUE_SIZE) || pump_output(c) == 0)
+        for (unsigned i = 0; i < READS_PER_TURN && n > 0; i++) {
+                if (!c->stalled && c->output.size >= QUEUE_SIZE)
                         break;
+                n = pump_output(c);
+        }
+        if (n == 0 && (revents & EPOLLHUP) && output_waits(c) == 0) /* its end; the exit follows by the pidfd */
+                c->out_source = sd_event_source_disable_unref(c->out_source);
         update_sources(c);
         return 0;
 }
 
 void console_set_stage(Console *c, BoardStage stage, uint64_t pos) {
         script_output_mark(&c->script, stage, pos);
+}
+
+void console_take_output(Console *c, uint64_t pos) {
+        take_output_to(c, MIN(pos, c->script.pos + output_waits(c)));
+        update_sources(c);
 }
 
 static void on_script_line(void *userdata, BoardStage stage, const char *line, size_t size) {
@@ -502,15 +525,10 @@ static void take_back_pipe(Console *c) {
 /* What the board had printed when it ended, and no more: something that it left behind may still hold
  * the other end and write for ever. */
 static void take_rest_of_output(Console *c) {
-        int waiting = 0;
+        uint64_t end = c->script.pos + output_waits(c);
 
-        if (c->out_fd < 0 || ioctl(c->out_fd, FIONREAD, &waiting) < 0)
-                return;
-        for (size_t left = (size_t) MAX(waiting, 0), n; left > 0; left -= MIN(n, left)) {
-                n = pump_output(c);
-                if (n == 0)
-                        return;
-        }
+        c->sync(c->userdata);
+        take_output_to(c, end);
 }
 
 void console_detach_board(Console *c, bool keep_input) {

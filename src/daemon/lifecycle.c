@@ -466,6 +466,8 @@ static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) 
                 r = reset_from_nothing(RESET_CAUSE_HARD, RESET_REASON_UNKNOWN, detail);
                 r.crashed = true;
         }
+        if (r.kind == RESET_KIND_SOFT)
+                r.wake = l->next.wake;
         r.ended_stage = l->reached;
         r.ended_exit_status = e->exit_status;
         r.ended_signal = e->signal;
@@ -545,7 +547,7 @@ static void on_wake(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) {
         if (l->state != LIFE_DEEP_SLEEP || l->next.delayed)
                 return;
         wake(l, RESET_CAUSE_DEEPSLEEP, RESET_REASON_DEEP_SLEEP_ALARM, e->detail, now, a);
-        l->next.pin_wake = true;
+        l->next.wake = LIFE_WAKE_PIN;
 }
 
 static void on_timer_powering_on(Life *l, LifeNow now, LifeActions *a) {
@@ -602,6 +604,7 @@ static void on_timer(Life *l, LifeNow now, LifeActions *a) {
                 break;
         case LIFE_DEEP_SLEEP:
                 wake(l, RESET_CAUSE_DEEPSLEEP, RESET_REASON_DEEP_SLEEP_ALARM, NULL, now, a);
+                l->next.wake = LIFE_WAKE_TIME;
                 break;
         case LIFE_POWERING_ON:
                 on_timer_powering_on(l, now, a);

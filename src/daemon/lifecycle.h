@@ -108,6 +108,9 @@ typedef struct LifeLimits {
         uint64_t interval_usec;
 } LifeLimits;
 
+/* What ended the deep sleep that the last hard reset came out of, if it did. */
+typedef enum LifeWake { LIFE_WAKE_NONE = 0, LIFE_WAKE_TIME, LIFE_WAKE_PIN } LifeWake;
+
 /* What the next board is told and the history keeps. */
 typedef struct LifeReset {
         ResetCause cause;
@@ -124,7 +127,7 @@ typedef struct LifeReset {
         SafeModeReason safe_mode;     /* safe-mode.c decides it when the reset is recorded */
         bool crashed;                 /* it ended without saying why */
         bool delayed;                 /* the rate limit holds the next board back */
-        bool pin_wake;                /* out of deep sleep by a line */
+        LifeWake wake;
 } LifeReset;
 
 typedef enum LifeClock { LIFE_CLOCK_NONE = 0, LIFE_CLOCK_MONOTONIC, LIFE_CLOCK_BOOTTIME } LifeClock;

@@ -30,9 +30,9 @@ static int backend_safe_mode(void *userdata, bool enter, const char *who, const 
 
 static int backend_interrupt(void *userdata) {
         Supervisor *s = userdata;
+        int r = s->board ? board_process_send(s->board, &(LinkMessage) { .type = LINK_INTERRUPT }) : -ENOTCONN;
 
-        return s->board ? board_process_send(s->board, &(LinkMessage) { .type = LINK_INTERRUPT })
-                        : -ENOTCONN;
+        return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r; /* it has just ended */
 }
 
 static int backend_reload(void *userdata, ReloadNote note, void *data) {

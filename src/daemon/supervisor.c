@@ -317,7 +317,8 @@ static LinkMessage boot_message(const Supervisor *s) {
                         .run_reason = next->run_reason,
                         .kind = next->kind,
                         .flags = (next->raw_repl ? LINK_BOOT_RAW_REPL : 0) |
-                                 (next->pin_wake ? LINK_BOOT_PIN_WAKE : 0),
+                                 (next->wake == LIFE_WAKE_PIN ? LINK_BOOT_PIN_WAKE : 0) |
+                                 (next->wake == LIFE_WAKE_TIME ? LINK_BOOT_TIME_WAKE : 0),
                         .safe_mode = next->safe_mode,
                         .heap_size = s->config.board.heap,
                         .heap_max = s->config.board.heap_max,
@@ -623,6 +624,7 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
         if (e->stage != s->life.stage || e->stage == s->ended_stage)
                 return;
         s->ended_stage = e->stage;
+        console_take_output(s->console, e->console_pos); /* what it printed comes before what is said about it */
         supervisor_recovery_stage_end(s, e->stage, e->result);
         supervisor_panel_stage_end(s, e->stage, e->result);
 
@@ -692,6 +694,9 @@ static void on_message(void *userdata, const LinkMessage *m) {
                 break;
         case LINK_STAGE:
                 on_stage(s, &m->stage);
+                break;
+        case LINK_OUTPUT:
+                console_set_stage(s->console, m->stage.stage, m->stage.console_pos);
                 break;
         case LINK_STAGE_END:
                 on_stage_end(s, &m->stage_end);

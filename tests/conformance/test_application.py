@@ -266,8 +266,10 @@ for _ in range(5):
     time.sleep_ms(20)
 print("network config:", wlan.ifconfig()[0], wlan.isconnected(), wlan.status() == network.STAT_GOT_IP)
 print("access point:", network.WLAN(network.WLAN.IF_AP).active())
+print("ipconfig:", wlan.ipconfig("addr4")[0], network.hostname(), len(wlan.config("mac").hex()), wlan.status("rssi") < 0)
 """})
     address = host_address()
     connected = address != "0.0.0.0"
     b.wait_log(f"network config: {address} {connected} {connected}")
     b.wait_log("access point: False")
+    b.wait_log(f"ipconfig: {address} board 12 True")

@@ -12,6 +12,7 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
         static const LinkMessage messages[] = {
                 { .type = LINK_HELLO, .hello = { LINK_VERSION, LINK_CONFINED_ALL } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_MAIN, 4711 } },
+                { .type = LINK_OUTPUT, .stage = { BOARD_STAGE_REPL, 4712 } },
                 { .type = LINK_STAGE_END,
                   .stage_end = { BOARD_STAGE_BOOT, STAGE_RESULT_EXCEPTION, 1, "Traceback\n", 10 } },
                 { .type = LINK_RESET, .reset = { RESET_KIND_DEEPSLEEP, false, 5000000, 2 } },

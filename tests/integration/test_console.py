@@ -245,3 +245,64 @@ def test_script_output_is_in_the_journal_and_repl_traffic_is_not(boards):
     assert lines.count(("main.py", "said by main")) == 2
     assert "typed at the prompt" not in b.log
     assert "MicroPython v" not in b.log
+
+
+def test_what_a_script_printed_comes_before_what_is_said_about_its_end(boards):
+    b = boards({"boot.py": "print('boots')\n", "main.py": "print('first' * 20000)\n1 / 0\n"})
+    b.wait_log("main.py ended with an uncaught exception.")
+    said = [text for _, _, _, text in b.control.log()]
+    assert said.index("boots") < said.index("ZeroDivisionError: divide by zero") < said.index(
+        "main.py ended with an uncaught exception.")
+    b.hard_reset()
+    b.put({"boot.py": "raise RuntimeError('boots badly')\n"})
+    b.hard_reset()
+    b.wait_log("boot.py ended with an uncaught exception.")
+    said = [text for _, _, _, text in b.control.log()]
+    assert said.index("RuntimeError: boots badly") < said.index("boot.py ended with an uncaught exception.")
+
+
+CALLBACKS = """\
+import _thread, time
+from machine import Pin, Timer
+n = 0
+def tick(t):
+    global n
+    n += 1
+    print('tick', n)
+    if n == 3:
+        t.deinit()
+        1 / 0
+def thread():
+    time.sleep_ms(300)
+    print('a thread', 'prints')
+    raise OSError(5)
+t = Timer(-1, period=100, callback=tick)
+_thread.start_new_thread(thread, ())
+p = Pin(4, Pin.IN, Pin.PULL_UP)
+i = p.irq(lambda p: (print('an edge'), p.nothing), hard=True)
+print('main.py is over')
+"""
+
+
+def test_what_callbacks_and_threads_print_at_the_repl_is_the_programs(boards):
+    """A program that sets up timers, pins and threads and returns is as well logged as one that loops."""
+    b = boards({"main.py": CALLBACKS}, config={"gpio": {"chip": "simulated"}})
+    repl = b.friendly()
+    b.wait_log(": main.py is over")
+    for n in 1, 2, 3:
+        b.wait_log(f": tick {n}")
+    b.wait_log("ZeroDivisionError: divide by zero")
+    b.wait_log(": a thread prints")
+    b.wait_log("OSError: [Errno 5] EIO")
+    b.ctl("pin", "set", "GPIO4", "0")
+    b.wait_log(": an edge")
+    b.wait_log("AttributeError: 'Pin' object has no attribute 'nothing'")
+    assert {ident for _, _, ident, text in b.control.log() if "tick" in text or "prints" in text} == {"main.py"}
+    # What is typed is not, between such lines either.
+    repl.line("_ = Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=lambda t: print('late'))")
+    assert repl.line("time.sleep_ms(100); print('typed at the prompt')").endswith("typed at the prompt\r\n")
+    b.wait_log(": late")
+    repl.line("print('typed', 'again')")
+    repl.soft_reset()
+    b.wait_log(": tick 3", 2)
+    assert "typed" not in b.log and ">>>" not in b.log

@@ -149,6 +149,23 @@ def test_edges_come_one_by_one(board, repl):
     assert repl.line("len(seen)") == "20\r\n"
 
 
+def test_no_trigger_switches_edges_off(board, repl):
+    """What programs do in the handler itself, to have peace from a bouncing contact."""
+    repl.line("seen = []; p = Pin(4, Pin.IN, Pin.PULL_UP)")
+    repl.line("exec('def once(p):\\n  seen.append(p.irq().flags())\\n  p.irq(trigger=0)')")
+    for off in "p.irq(None, 0)", "p.irq(handler=None, trigger=0)", "p.irq(print, 0)", "Pin(5, Pin.OUT).irq(trigger=0)":
+        assert repl.line(f"({off}).trigger()") == "0\r\n"
+    repl.line("_ = p.irq(once)")
+    drive(board, "GPIO4", "0")
+    board.wait(lambda _: repl.line("seen") == "[2]\r\n", what="an edge")
+    drive(board, "GPIO4", "1")
+    repl.line("time.sleep_ms(200)")
+    assert repl.line("seen, p.irq().trigger()") == "([2], 0)\r\n"
+    repl.line("_ = p.irq(once, Pin.IRQ_FALLING)")
+    drive(board, "GPIO4", "0")
+    board.wait(lambda _: repl.line("seen") == "[2, 2]\r\n", what="an edge")
+
+
 def test_an_edge_has_its_own_time(board, repl):
     """Also when its handler is called much later."""
     repl.line("seen = []; p = Pin(4, Pin.IN, Pin.PULL_UP); from machine import disable_irq, enable_irq")
@@ -580,6 +597,10 @@ def test_a_pin_ends_a_deep_sleep(boards, time_ms):
     assert (p["ResetCause"], p["ResetReason"]) == ("DEEPSLEEP_RESET", "DEEP_SLEEP_ALARM")
     b.wait_log("woken 2")
     assert b.wait_history(lambda rows: rows and rows[-1]["detail"] == "wake by GPIO4")
+    # A soft reset is no other wake: mpremote makes one before it asks.
+    b.put({"main.py": "import machine\nprint('still', machine.reset_cause(), machine.wake_reason())\n"})
+    b.control.reset("soft")
+    b.wait_log("still 5 2")
     assert not lines(b)["GPIO4"]["used"]
     for level in "1010":
         drive(b, "GPIO4", level)  # of no meaning any more

@@ -46,6 +46,7 @@ static const LinkMessage samples[] = {
         { .type = LINK_PIN_WAKE, .pin_wake = { 3 | LINK_PIN_WAKE_NOW, "GPIO17", 6 } },
         { .type = LINK_PIN_LINE, .pin_line = { 7, 0, 2, 3, "simulated:17", 12 } },
         { .type = LINK_PIN_LINE, .pin_line = { 8, EBUSY, 0, 0, NULL, 0 } },
+        { .type = LINK_OUTPUT, .stage = { BOARD_STAGE_REPL, 12 } },
 };
 
 static void assert_tail_equal(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -63,6 +64,7 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
                 assert_int_equal(a->hello.confined, b->hello.confined);
                 break;
         case LINK_STAGE:
+        case LINK_OUTPUT:
                 assert_int_equal(a->stage.stage, b->stage.stage);
                 assert_true(a->stage.console_pos == b->stage.console_pos);
                 break;
@@ -170,8 +172,8 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 6, 0, 64, 0, 0, 0, 56, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
-                3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 0,
+                0x50, 0x4d, 7, 0, 64, 0, 0, 0, 56, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 15, 0, 0, 0, 4, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
                 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                 1, 2, 3, 4, 5, 6, 7, 0xff,
@@ -208,6 +210,7 @@ static void test_wrong_payload_size(void **state) {
                 size_t min, max;
         } types[] = {
                 { LINK_HELLO, 8, 8 },       { LINK_STAGE, 16, 16 },
+                { LINK_OUTPUT, 16, 16 },
                 { LINK_STAGE_END, 16, LINK_PAYLOAD_MAX },
                 { LINK_RESET, 24, 24 },     { LINK_UNREAD_INPUT, 0, LINK_PAYLOAD_MAX },
                 { LINK_LOG, 1, LINK_PAYLOAD_MAX }, { LINK_BOOT, 56, 56 },
@@ -420,6 +423,7 @@ static void test_encode_refuses(void **state) {
                 { .type = LINK_HELLO, .hello = { LINK_VERSION + 1 } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_INVALID } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_MAX } },
+                { .type = LINK_OUTPUT, .stage = { BOARD_STAGE_MAX } },
                 { .type = LINK_STAGE_END, .stage_end = { BOARD_STAGE_MAX } },
                 { .type = LINK_STAGE_END, .stage_end = { .result = STAGE_RESULT_MAX } },
                 { .type = LINK_STAGE_END, .stage_end = { .text_size = 1 } },
@@ -428,7 +432,7 @@ static void test_encode_refuses(void **state) {
                 { .type = LINK_LOG, .data = { 0, NULL, 1 } },
                 { .type = LINK_UNREAD_INPUT, .data = { 1, "x", 1 } },
                 { .type = LINK_BOOT, .boot = { .cause = (ResetCause) 0 } },
-                { .type = LINK_BOOT, .boot = { RESET_CAUSE_HARD, .flags = 1 << 3 } },
+                { .type = LINK_BOOT, .boot = { RESET_CAUSE_HARD, .flags = LINK_BOOT_FLAGS_ALL + 1 } },
         };
         uint8_t buf[LINK_MESSAGE_MAX];
 

@@ -1128,6 +1128,7 @@ static void test_deep_sleep(void **state) {
         w.now.boottime_usec += 10 * SEC;
         then(&w, TIMER, LIFE_POWERING_ON, "record discard-input spawn");
         assert_int_equal(w.life.next.ended_uptime_usec, 0); /* told already */
+        assert_int_equal(w.life.next.wake, LIFE_WAKE_TIME);
         assert_int_equal(w.life.n_hard, 2);
 }
 
@@ -1149,10 +1150,12 @@ static void test_wake_by_a_line(void **state) {
         then(&w, WAKE, LIFE_POWERING_ON, "record discard-input spawn");
         assert_int_equal(w.life.next.cause, RESET_CAUSE_DEEPSLEEP);
         assert_int_equal(w.life.next.reason, RESET_REASON_DEEP_SLEEP_ALARM);
-        assert_true(w.life.next.pin_wake);
+        assert_int_equal(w.life.next.wake, LIFE_WAKE_PIN);
         assert_string_equal(w.life.next.detail, "wake by GPIO4");
+        PLAY(&w, HELLO, RECORDED, STAGE_MAIN, ORDER_SOFT, EXITED); /* a chip forgets it as little */
+        assert_int_equal(w.life.next.wake, LIFE_WAKE_PIN);
         PLAY(&w, HELLO, RECORDED, STAGE_MAIN, ORDER_HARD, EXITED);
-        assert_false(w.life.next.pin_wake);
+        assert_int_equal(w.life.next.wake, LIFE_WAKE_NONE);
 
         /* A storm of such sleeps is slowed down all the same. */
         w = world_at(P_SPAWNED);

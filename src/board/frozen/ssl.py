@@ -64,7 +64,7 @@ class SSLContext:
         self._has_ca = True
 
     def wrap_socket(
-        self, sock, *, server_side=False, do_handshake_on_connect=True, server_hostname=None
+        self, sock, server_side=False, do_handshake_on_connect=True, server_hostname=None
     ):
         if not server_side and not self._has_ca and self.verify_mode == CERT_REQUIRED:
             self.load_default_certs()

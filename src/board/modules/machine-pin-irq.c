@@ -211,7 +211,7 @@ void pins_tell_wake(void) {
 static const mp_irq_methods_t irq_methods = { .trigger = irq_trigger, .info = irq_info };
 
 /* irq(handler=None, trigger=IRQ_FALLING|IRQ_RISING, *, priority=1, wake=None, hard=False, debounce=0): all have
- * the same priority. wake is machine.SLEEP, machine.DEEPSLEEP or both: an edge ends a sleep of that kind, with or
+ * the same priority; trigger 0: off. wake is machine.SLEEP, machine.DEEPSLEEP or both: an edge ends a sleep of that kind, with or
  * without a handler. debounce is in microseconds, and ours: an edge counts when the line has been stable for so long. */
 static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
         enum { ARG_HANDLER, ARG_TRIGGER, ARG_PRIORITY, ARG_WAKE, ARG_HARD, ARG_DEBOUNCE, ARG_MAX };
@@ -236,8 +236,7 @@ static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
                 mp_raise_ValueError(MP_ERROR_TEXT("wake is machine.SLEEP, machine.DEEPSLEEP or both"));
         if (handler != mp_const_none && !mp_obj_is_callable(handler))
                 mp_raise_TypeError(MP_ERROR_TEXT("handler must be callable"));
-        if (args[ARG_TRIGGER].u_int & ~(mp_int_t) (GPIO_EDGE_RISING | GPIO_EDGE_FALLING) ||
-            args[ARG_TRIGGER].u_int == 0)
+        if (args[ARG_TRIGGER].u_int & ~(mp_int_t) (GPIO_EDGE_RISING | GPIO_EDGE_FALLING))
                 mp_raise_ValueError(MP_ERROR_TEXT("trigger is Pin.IRQ_RISING, Pin.IRQ_FALLING or both"));
         if (args[ARG_DEBOUNCE].u_int < 0 || args[ARG_DEBOUNCE].u_int > 10000000)
                 mp_raise_ValueError(MP_ERROR_TEXT("debounce is 0 to 10000000 us"));

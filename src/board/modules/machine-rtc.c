@@ -13,6 +13,7 @@
 /* What MicroPython's own calendar can do on a 32-bit machine. */
 #define YEAR_MIN 2000
 #define YEAR_MAX 2099
+#define SPAN_MAX 1000000 /* of a day, an hour and so on that is counted from the month's begin */
 
 static const mp_obj_base_t rtc = { &machine_rtc_type };
 
@@ -44,21 +45,29 @@ static mp_int_t field(mp_obj_t value, mp_int_t min, mp_int_t max) {
         return n;
 }
 
-/* at: where in the tuple hours, minutes, seconds and microseconds begin. */
+static int64_t begin_of_year(mp_int_t year) {
+        return (int64_t) timeutils_mktime((mp_uint_t) year, 1, 1, 0, 0, 0);
+}
+
+/* at: where in the tuple hours, minutes, seconds and microseconds begin. What is too large or negative is carried, as by
+ * time.mktime() and on other boards: programs add hours to the time of their zone. */
 static void rtc_set(mp_obj_t tuple, size_t at) {
-        mp_int_t year, month, day, days, seconds_of_day, usec;
+        mp_int_t year, month, day, usec;
         mp_obj_t *items;
+        int64_t seconds;
 
         mp_obj_get_array_fixed_n(tuple, 8, &items);
         year = field(items[0], YEAR_MIN, YEAR_MAX);
         month = field(items[1], 1, 12);
-        days = (mp_int_t) timeutils_days_in_month((mp_uint_t) year, (mp_uint_t) month);
-        day = field(items[2], 1, days);
-        seconds_of_day = field(items[at], 0, 23) * 3600 + field(items[at + 1], 0, 59) * 60 +
-                         field(items[at + 2], 0, 59);
+        day = field(items[2], -SPAN_MAX, SPAN_MAX);
+        seconds = field(items[at], -SPAN_MAX, SPAN_MAX) * INT64_C(3600) +
+                  field(items[at + 1], -SPAN_MAX, SPAN_MAX) * INT64_C(60) +
+                  field(items[at + 2], -SPAN_MAX, SPAN_MAX);
         usec = field(items[at + 3], 0, 999999);
-        clock_set_vm_usec(((int64_t) timeutils_mktime((mp_uint_t) year, month, day, 0, 0, 0) +
-                           seconds_of_day) * 1000000 + usec);
+        seconds += (int64_t) timeutils_mktime((mp_uint_t) year, month, 1, 0, 0, 0) + (day - 1) * INT64_C(86400);
+        if (seconds < begin_of_year(YEAR_MIN) || seconds >= begin_of_year(YEAR_MAX + 1))
+                mp_raise_ValueError(MP_ERROR_TEXT("date or time out of range"));
+        clock_set_vm_usec(seconds * 1000000 + usec);
 }
 
 /* datetime([(year, month, day, weekday, hours, minutes, seconds, microseconds)]): the weekday is

@@ -21,7 +21,7 @@
 
 enum { MODE_ONE_SHOT = 0, MODE_PERIODIC = 1 };
 
-/* All active ones are in MP_STATE_PORT(machine_timers), under the IRQ lock. */
+/* All active ones, and those with a number, are in MP_STATE_PORT(machine_timers), under the IRQ lock. */
 typedef struct Timer {
         mp_obj_base_t base;
         IrqRequest request;
@@ -58,10 +58,15 @@ static void set_clock(void) {
         (void) timerfd_settime(clock_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+static void list(Timer *t) {
+        t->next = MP_STATE_PORT(machine_timers);
+        MP_STATE_PORT(machine_timers) = t;
+}
+
 /* One that waits for its call stays in the list: there is a pointer to it. */
 static void forget_idle(void) {
         for (Timer **at = (Timer **) &MP_STATE_PORT(machine_timers); *at;)
-                if ((*at)->due_nsec == 0 && !irq_request_waits(&(*at)->request))
+                if ((*at)->id < 0 && (*at)->due_nsec == 0 && !irq_request_waits(&(*at)->request))
                         *at = (*at)->next;
                 else
                         at = &(*at)->next;
@@ -125,10 +130,8 @@ static void timer_start(Timer *t) {
         irq_lock();
         for (const Timer *o = MP_STATE_PORT(machine_timers); o; o = o->next)
                 listed |= o == t;
-        if (!listed) {
-                t->next = MP_STATE_PORT(machine_timers);
-                MP_STATE_PORT(machine_timers) = t;
-        }
+        if (!listed)
+                list(t);
         t->due_nsec = clock_monotonic_nsec() + t->period_nsec;
         set_clock();
         irq_unlock();
@@ -179,15 +182,26 @@ static void timer_set(Timer *t, size_t n_args, const mp_obj_t *pos, mp_map_t *kw
         timer_start(t);
 }
 
-static Timer *timer_find(mp_int_t id) {
-        Timer *found = NULL;
+/* The one with this number, as on an ESP32: the same object each time. -1: a new one. */
+static Timer *timer_with_id(mp_int_t id) {
+        Timer *t;
 
-        irq_lock();
-        for (Timer *t = MP_STATE_PORT(machine_timers); t && id >= 0 && !found; t = t->next)
-                if (t->id == id)
-                        found = t;
-        irq_unlock();
-        return found;
+        for (t = MP_STATE_PORT(machine_timers); t; t = t->next)
+                if (id >= 0 && t->id == id)
+                        return t;
+        t = mp_obj_malloc(Timer, &machine_timer_type);
+        t->request = (IrqRequest) { .serve = timer_call };
+        t->id = id;
+        t->mode = MODE_PERIODIC;
+        t->period_nsec = t->due_nsec = 0;
+        t->callback = mp_const_none;
+        t->next = NULL;
+        if (id >= 0) {
+                irq_lock();
+                list(t);
+                irq_unlock();
+        }
+        return t;
 }
 
 static mp_obj_t timer_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw,
@@ -199,16 +213,7 @@ static mp_obj_t timer_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
         if (id < -1)
                 mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Timer(%d) doesn't exist"),
                                   (int) id);
-        t = timer_find(id);
-        if (!t) {
-                t = mp_obj_malloc(Timer, &machine_timer_type);
-                t->request = (IrqRequest) { .serve = timer_call };
-                t->id = id;
-                t->mode = MODE_PERIODIC;
-                t->period_nsec = t->due_nsec = 0;
-                t->callback = mp_const_none;
-                t->next = NULL;
-        }
+        t = timer_with_id(id);
         if (n_args > 1 || n_kw > 0) {
                 mp_map_init_fixed_table(&kw, n_kw, args + n_args);
                 timer_set(t, n_args > 0 ? n_args - 1 : 0, args + (n_args > 0), &kw);

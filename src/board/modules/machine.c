@@ -58,13 +58,11 @@ _Noreturn void machine_deepsleep_for(mp_obj_t time) {
         reset_deepsleep(usec);
 }
 
-/* Of the sleep that ended with this boot, as esp32 has the numbers; 0: there was none. */
+/* Of the sleep that the last hard reset came out of, as esp32 has the numbers; 0: it was another one. */
 static mp_obj_t machine_wake_reason(void) {
-        return MP_OBJ_NEW_SMALL_INT(board.boot.flags & LINK_BOOT_PIN_WAKE                  ? MACHINE_PIN_WAKE
-                                    : board.boot.reason == RESET_REASON_DEEP_SLEEP_ALARM &&
-                                                    board.boot.cause == RESET_CAUSE_DEEPSLEEP
-                                            ? MACHINE_RTC_WAKE
-                                            : 0);
+        return MP_OBJ_NEW_SMALL_INT(board.boot.flags & LINK_BOOT_PIN_WAKE    ? MACHINE_PIN_WAKE
+                                    : board.boot.flags & LINK_BOOT_TIME_WAKE ? MACHINE_RTC_WAKE
+                                                                             : 0);
 }
 MP_DEFINE_CONST_FUN_OBJ_0(machine_wake_reason_obj, machine_wake_reason);
 
