@@ -21,8 +21,8 @@ static const char common_help[] =
         "  -H, --host USER@HOST   do it there, by ssh\n"
         "      --json             data for programs\n"
         "      --run-dir DIR      where mpyd listens (MPYD_RUN_DIR, " CONTROL_DEFAULT_RUN_DIR ")\n"
-        "      --state-dir DIR    where its history is (MPYD_STATE_DIR, " CONTROL_DEFAULT_STATE_DIR
-        ")\n"
+        "      --state-dir DIR    where its history and files are when it does not run\n"
+        "                         (MPYD_STATE_DIR, " CONTROL_DEFAULT_STATE_DIR ")\n"
         "  -h, --help             help, also of a verb\n"
         "      --version          version of mpyctl\n";
 

@@ -100,6 +100,9 @@ int flash_explain(const char *doing, const char *path, int error) {
         case -EPERM:
                 advise("its mode says who may; try sudo");
                 return CTL_EXIT_PERMISSION;
+        case -EBUSY:
+                advise("the whole flash is emptied by: mpyctl factory-reset");
+                break;
         case -EISDIR:
         case -ENOTEMPTY:
                 advise("for directories: -r of cp and rm; mpyctl ls shows what is in one");
