@@ -98,11 +98,11 @@ $(BUILD)/extmod/vfs.o: CFLAGS += -Dmp_obj_str_get_str=path_from_obj
 # One certificate of a bundle that mbedtls cannot read does not make the others useless; errors have
 # the names that they have on a board, whatever this mbedtls says; Debian's asks a DTLS server for more
 # than MicroPython gives it, and speaks TLS 1.3 where that does harm; an error ends no more than it has to, and what is
-# closed says so (tls-port.h, tls.c).
+# closed says so, each time (tls-port.h, tls.c).
 $(BUILD)/extmod/modtls_mbedtls.o: CFLAGS += -Dmbedtls_x509_crt_parse=tls_certificates_parse \
 	-Dmbedtls_strerror=tls_error_name -Dmbedtls_ssl_config_defaults=tls_config_defaults \
 	-Dmbedtls_ssl_conf_ciphersuites=tls_ciphersuites_set \
-	-Dmbedtls_ssl_get_ciphersuite=tls_ciphersuite_get -Dmp_load_method=tls_load_method \
+	-Dmbedtls_ssl_read=tls_read -Dmbedtls_ssl_get_ciphersuite=tls_ciphersuite_get -Dmp_load_method=tls_load_method \
 	-include $(BOARD_DIR)/modules/tls-port.h
 
 include $(TOP)/py/mkrules.mk

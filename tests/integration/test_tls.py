@@ -358,3 +358,58 @@ print([e for o, e in p.poll(60000)])
         out = repl.read_until(b"\x04>")
     # The peer has gone: that is something to read. What is closed is told too.
     assert out == b"True b''\r\n[32]\r\n\x04\x04>"
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_peer_that_says_the_end_and_keeps_the_socket(b, pki, version):
+    """As asyncio of Python serves: it waits for the answer to its close_notify before it closes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
+    context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
+    read = threading.Event()
+
+    def serve(listener):
+        try:
+            c = context.wrap_socket(listener.accept()[0], server_side=True)
+        except ssl.SSLError:
+            return
+        with c:
+            c.recv(100)
+            c.sendall(b"x" * 5000)
+            c.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                c.unwrap()
+            read.wait(scaled(20))
+
+    with socket.create_server((HOST, 0)) as listener:
+        peer = threading.Thread(target=serve, args=(listener,))
+        try:
+            peer.start()
+            out = run(b.raw(), f"""
+import asyncio, select, ssl
+async def main():
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.verify_mode = ssl.CERT_NONE
+    try:
+        r, w = await asyncio.open_connection('{HOST}', {listener.getsockname()[1]}, ssl=c)
+        w.write(b'?')
+        await w.drain()
+    except OSError as e:
+        return print('refused')
+    n = 0
+    while True:
+        part = await asyncio.wait_for(r.read(1024), 10)
+        if not part:
+            break
+        n += len(part)
+    p = select.poll()
+    p.register(r.s, select.POLLIN)
+    print(n, r.s.read(1), len(p.poll(10000)), r.s.read(), r.s.read(100))
+asyncio.run(main())
+""")
+        finally:
+            read.set()
+            peer.join()
+    if version == "TLSv1_3" and out == "refused\n":
+        pytest.skip("this mbedtls has no TLS 1.3")
+    assert out == "5000 b'' 1 b'' b''\n"

@@ -91,6 +91,26 @@ bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_er
         return over;
 }
 
+#ifndef MBEDTLS_PRIVATE
+#define MBEDTLS_PRIVATE(member) member
+#endif
+
+/* Stands for mbedtls_ssl_read(): a peer that has said that nothing more comes has said so for good. Most close the socket
+ * then, which is there to be read again; one that waits for our close() would never be heard by asyncio, which asks once
+ * more after the last bytes. */
+int tls_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t size);
+int tls_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t size) {
+        int r = MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
+
+        /* A message that is kept is something to read for poll(); mbedtls itself keeps none but of the handshake. */
+        if (!ssl->MBEDTLS_PRIVATE(keep_current_message) ||
+            ssl->MBEDTLS_PRIVATE(in_msgtype) != MBEDTLS_SSL_MSG_ALERT)
+                r = mbedtls_ssl_read(ssl, buf, size);
+        if (r == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+                ssl->MBEDTLS_PRIVATE(keep_current_message) = 1;
+        return r;
+}
+
 /* Stands for mbedtls_ssl_get_ciphersuite(), which has no answer before the handshake and after close(). */
 const char *tls_ciphersuite_get(const mbedtls_ssl_context *ssl);
 const char *tls_ciphersuite_get(const mbedtls_ssl_context *ssl) {
