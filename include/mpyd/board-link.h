@@ -58,7 +58,7 @@ typedef enum LinkType {
         LINK_AWAKE,         /* the VM goes on, and RETAINED_WORD_TELL_AWAKE asked to hear of it */
         LINK_PIN,           /* asks for a GPIO line; LINK_PIN_LINE follows */
         LINK_PIN_WAKE,      /* an edge at this line ends the deep sleep that LINK_RESET asks for next */
-        LINK_OUTPUT,        /* whose output follows, within the stage: callbacks and threads of the program at the REPL */
+        LINK_OUTPUT,        /* whose output follows: at the REPL, the program's callbacks and threads print too */
         /* supervisor → board */
         LINK_BOOT = 64,     /* go: everything a new VM must know */
         LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */

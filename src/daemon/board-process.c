@@ -258,8 +258,9 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         return sd_event_source_set_enabled(b->exit_source, SD_EVENT_ONESHOT);
 }
 
-/* The pidfd tells that the process has ended, for as long as it is not reaped. A tracer (strace, gdb) may do that before
- * its parent can (ptrace(2)), and nothing tells when it has: not to sd_event_add_child_pidfd(3), which looks once. */
+/* The pidfd tells that the process has ended, for as long as it is not reaped. A tracer (strace, gdb) may do that
+ * before its parent can (ptrace(2)), and nothing tells when it has: not to sd_event_add_child_pidfd(3), which looks
+ * once. */
 static int on_end(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         BoardProcess *b = userdata;
         siginfo_t si = {};

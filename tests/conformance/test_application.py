@@ -266,7 +266,8 @@ for _ in range(5):
     time.sleep_ms(20)
 print("network config:", wlan.ifconfig()[0], wlan.isconnected(), wlan.status() == network.STAT_GOT_IP)
 print("access point:", network.WLAN(network.WLAN.IF_AP).active())
-print("ipconfig:", wlan.ipconfig("addr4")[0], network.hostname(), len(wlan.config("mac").hex()), wlan.status("rssi") < 0)
+print("ipconfig:", wlan.ipconfig("addr4")[0], network.hostname(), len(wlan.config("mac").hex()),
+      wlan.status("rssi") < 0)
 """})
     address = host_address()
     connected = address != "0.0.0.0"

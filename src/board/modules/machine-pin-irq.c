@@ -211,8 +211,9 @@ void pins_tell_wake(void) {
 static const mp_irq_methods_t irq_methods = { .trigger = irq_trigger, .info = irq_info };
 
 /* irq(handler=None, trigger=IRQ_FALLING|IRQ_RISING, *, priority=1, wake=None, hard=False, debounce=0): all have
- * the same priority; trigger 0: off. wake is machine.SLEEP, machine.DEEPSLEEP or both: an edge ends a sleep of that kind, with or
- * without a handler. debounce is in microseconds, and ours: an edge counts when the line has been stable for so long. */
+ * the same priority; trigger 0: off. wake is machine.SLEEP, machine.DEEPSLEEP or both: an edge ends a sleep of that
+ * kind, with or without a handler. debounce is in microseconds, and ours: an edge counts when the line has been stable
+ * for so long. */
 static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
         enum { ARG_HANDLER, ARG_TRIGGER, ARG_PRIORITY, ARG_WAKE, ARG_HARD, ARG_DEBOUNCE, ARG_MAX };
         static const mp_arg_t allowed[ARG_MAX] = {

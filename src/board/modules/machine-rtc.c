@@ -49,8 +49,8 @@ static int64_t begin_of_year(mp_int_t year) {
         return (int64_t) timeutils_mktime((mp_uint_t) year, 1, 1, 0, 0, 0);
 }
 
-/* at: where in the tuple hours, minutes, seconds and microseconds begin. What is too large or negative is carried, as by
- * time.mktime() and on other boards: programs add hours to the time of their zone. */
+/* at: where in the tuple hours, minutes, seconds and microseconds begin. What is too large or negative is carried, as
+ * by time.mktime() and on other boards: programs add hours to the time of their zone. */
 static void rtc_set(mp_obj_t tuple, size_t at) {
         mp_int_t year, month, day, usec;
         mp_obj_t *items;

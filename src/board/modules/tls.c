@@ -95,9 +95,9 @@ bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_er
 #define MBEDTLS_PRIVATE(member) member
 #endif
 
-/* Stands for mbedtls_ssl_read(): a peer that has said that nothing more comes has said so for good. Most close the socket
- * then, which is there to be read again; one that waits for our close() would never be heard by asyncio, which asks once
- * more after the last bytes. */
+/* Stands for mbedtls_ssl_read(): a peer that has said that nothing more comes has said so for good. Most close the
+ * socket then, which is there to be read again; one that waits for our close() would never be heard by asyncio, which
+ * asks once more after the last bytes. */
 int tls_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t size);
 int tls_read(mbedtls_ssl_context *ssl, unsigned char *buf, size_t size) {
         int r = MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
