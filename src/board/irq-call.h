@@ -14,6 +14,10 @@ mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg);
  * go on in the code that was interrupted (S11). False: it is the callback's own. */
 bool irq_exception_is_programs(mp_obj_t exception);
 
+/* Tells of an exception that has left a callback, below head (a line; NULL: none). It raises nothing, whatever the
+ * exception's own __repr__() or a Ctrl-C meanwhile does. */
+void irq_print_exception(const char *head, mp_obj_t exception);
+
 /* What a peripheral has for the program: serve() is called in the VM's thread, between two instructions or
  * out of a sleep. All zeroes but serve() to begin with; where it lies must stay reachable while
  * irq_request_waits(). */

@@ -202,6 +202,19 @@ bool irq_exception_is_programs(mp_obj_t exception) {
         return true;
 }
 
+void irq_print_exception(const char *head, mp_obj_t exception) {
+        nlr_buf_t nlr;
+
+        if (nlr_push(&nlr) == 0) {
+                if (head)
+                        mp_printf(&mp_plat_print, "%s\n", head);
+                mp_obj_print_exception(&mp_plat_print, exception);
+                nlr_pop();
+        } else
+                (void) irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val));
+}
+
+/* How many callbacks this thread is in: one may be interrupted by another. */
 static _Thread_local unsigned callback_depth;
 
 bool irq_in_callback(void) {
@@ -218,7 +231,7 @@ mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
                 ret = mp_call_function_1(fun, arg);
                 nlr_pop();
         } else if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
-                mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
+                irq_print_exception(NULL, MP_OBJ_FROM_PTR(nlr.ret_val));
         callback_depth--;
         return ret;
 }

@@ -101,7 +101,8 @@ int flash_explain(const char *doing, const char *path, int error) {
                 advise("its mode says who may; try sudo");
                 return CTL_EXIT_PERMISSION;
         case -EBUSY:
-                advise("the whole flash is emptied by: mpyctl factory-reset");
+                if (streq(path, "/"))
+                        advise("the whole flash is emptied by: mpyctl factory-reset");
                 break;
         case -EISDIR:
         case -ENOTEMPTY:

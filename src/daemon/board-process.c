@@ -265,6 +265,7 @@ static int on_end(sd_event_source *s, int fd, uint32_t revents, void *userdata) 
         BoardProcess *b = userdata;
         siginfo_t si = {};
 
+        /* If it fails, somebody has reaped our child: then nobody tells how it ended. */
         if (waitid(P_PIDFD, (id_t) b->pidfd, &si, WEXITED | WNOHANG) >= 0 && si.si_pid == 0) {
                 (void) sd_event_source_set_time_relative(b->retry_source, TRACED_RETRY_USEC);
                 return sd_event_source_set_enabled(b->retry_source, SD_EVENT_ONESHOT);

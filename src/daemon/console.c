@@ -20,9 +20,10 @@
 #include "util/parse.h"
 
 #define PIPE_SIZE (64u * 1024)
-/* Over the mark a source is not read; the rest is room for what must be taken at its end. */
+/* Over the mark a source is not read; the rest is room for what was begun below it (a stage's end may come in between),
+ * and for what must be taken at the source's end. */
 #define QUEUE_SIZE (64u * 1024)
-#define OUTPUT_MAX (QUEUE_SIZE + CHUNK + PIPE_SIZE)
+#define OUTPUT_MAX (QUEUE_SIZE + 2 * CHUNK + PIPE_SIZE)
 #define INPUT_MAX (3 * QUEUE_SIZE) /* with what a user left behind that has gone */
 #define RETURNED_MAX (LINK_INPUT_MAX + LINK_PIPE_MAX)
 #define REST_MAX (2 * QUEUE_SIZE)  /* of a client that has gone: more than a pty holds */
@@ -425,6 +426,11 @@ static void deliver(Console *c, const char *data, size_t size) {
                 start_stall_timer(c);
 }
 
+/* The board waits for a user who is slow. */
+static bool may_read_output(const Console *c) {
+        return c->stalled || c->output.size < QUEUE_SIZE;
+}
+
 static size_t output_waits(const Console *c) {
         int n = 0;
 
@@ -463,7 +469,7 @@ static int on_board_output(sd_event_source *s, int fd, uint32_t revents, void *u
         size_t n = 1;
 
         for (unsigned i = 0; i < READS_PER_TURN && n > 0; i++) {
-                if (!c->stalled && c->output.size >= QUEUE_SIZE)
+                if (!may_read_output(c))
                         break;
                 n = pump_output(c);
         }
@@ -478,7 +484,12 @@ void console_set_stage(Console *c, BoardStage stage, uint64_t pos) {
 }
 
 void console_take_output(Console *c, uint64_t pos) {
-        take_output_to(c, MIN(pos, c->script.pos + output_waits(c)));
+        uint64_t end = MIN(pos, c->script.pos + output_waits(c)), before = end;
+
+        while (may_read_output(c) && c->script.pos < end && c->script.pos != before) {
+                before = c->script.pos;
+                take_output_to(c, MIN(end, before + CHUNK));
+        }
         update_sources(c);
 }
 

@@ -56,7 +56,7 @@ void console_discard_input(Console *c);
 
 /* The board's output belongs to stage from its byte pos on. */
 void console_set_stage(Console *c, BoardStage stage, uint64_t pos);
-/* Takes the board's output up to its byte pos now, as far as it has come. */
+/* Takes the board's output up to its byte pos now, as far as it has come and its user keeps up. */
 void console_take_output(Console *c, uint64_t pos);
 
 /* Gives the REPL to a session: *ret is the caller's end of a stream socket. -EBUSY: somebody has it

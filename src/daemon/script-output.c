@@ -66,10 +66,14 @@ static void apply_mark(ScriptOutput *o) {
 }
 
 void script_output_mark(ScriptOutput *o, BoardStage stage, uint64_t pos) {
-        if (o->n_marks == SCRIPT_MARKS_MAX) /* a board that floods: precision is its own loss */
-                apply_mark(o);
         if (o->n_marks > 0)
                 pos = MAX(pos, o->marks[o->n_marks - 1].pos);
+        if (o->n_marks > 0 && o->marks[o->n_marks - 1].pos == pos)
+                o->n_marks--; /* nothing was printed in between */
+        if (o->n_marks == SCRIPT_MARKS_MAX) { /* never the REPL's as a script's */
+                o->n_marks--;
+                o->marks[o->n_marks - 1].stage = BOARD_STAGE_REPL;
+        }
         o->marks[o->n_marks].stage = stage;
         o->marks[o->n_marks].pos = pos;
         o->n_marks++;

@@ -9,7 +9,7 @@
 #include "mpyd/reset.h"
 
 #define SCRIPT_LINE_MAX 1024u /* a longer line is cut into several */
-#define SCRIPT_MARKS_MAX 16u
+#define SCRIPT_MARKS_MAX 128u /* more than a turn of the loop brings */
 
 typedef void (*ScriptLine)(void *userdata, BoardStage stage, const char *line, size_t size);
 
@@ -29,7 +29,8 @@ typedef struct ScriptOutput {
 
 void script_output_init(ScriptOutput *o, ScriptLine emit, void *userdata);
 
-/* From byte pos on the output belongs to stage; a pos that has passed counts from here. */
+/* From byte pos on the output belongs to stage; a pos that has passed counts from here. When too many wait, what is
+ * between the newest is nobody's any more, and not emitted. */
 void script_output_mark(ScriptOutput *o, BoardStage stage, uint64_t pos);
 void script_output_feed(ScriptOutput *o, const char *data, size_t size);
 

@@ -74,7 +74,7 @@ def test_input_in_a_wide_pipe_comes_back_whole(boards):
                 "main.py": "import os\nif 'again' not in os.listdir('/'):\n"
                            "    open('/again', 'w').close()\n    while True: pass\n"},
                # On a busy machine it is this test that does not read for half a second.
-               config={"console": {"stall-timeout": "60s"}})
+               config={"console": {"stall-timeout": "10s"}})
     b.wait_stage("main.py")
     repl = b.open_repl()
     typed = b"".join(b"a(%d)\r" % n for n in range(lines))
@@ -261,6 +261,19 @@ def test_what_a_script_printed_comes_before_what_is_said_about_its_end(boards):
     assert said.index("RuntimeError: boots badly") < said.index("boot.py ended with an uncaught exception.")
 
 
+def test_the_end_of_a_stage_costs_a_slow_user_nothing(boards):
+    """What the board has printed by then is taken early only as far as there is room."""
+    b = boards({}, config={"console": {"stall-timeout": "10s"}, "log": {"script-burst": "100000"}})
+    repl = b.friendly()
+    line = "print('%%s %%06d' %% (%r, i), 'x' * 90)"
+    b.put({"boot.py": f"for i in range(1600): {line % 'boot'}\n", "main.py": f"for i in range(550): {line % 'main'}\n"})
+    b.control.reset("hard")
+    time.sleep(1)  # the user looks away
+    out = repl.read_until(b"main 000549", timeout=30)
+    assert [out.count(b"boot "), out.count(b"main ")] == [1600, 550]
+    assert b.log_count("were dropped") == 0
+
+
 CALLBACKS = """\
 import _thread, time
 from machine import Pin, Timer
@@ -305,4 +318,47 @@ def test_what_callbacks_and_threads_print_at_the_repl_is_the_programs(boards):
     repl.line("print('typed', 'again')")
     repl.soft_reset()
     b.wait_log(": tick 3", 2)
+    assert "typed" not in b.log and ">>>" not in b.log
+
+
+def test_the_repl_and_a_thread_print_in_turns(boards):
+    """Hundreds of times a second, and nobody reads for a while: the REPL's is not logged all the same."""
+    b = boards({}, config={"log": {"script-burst": "100000", "script-rate": "100000"}})
+    repl = b.raw()
+    repl.send_raw("""
+import time, _thread
+go = True
+def f():
+    while go:
+        print('program')
+        time.sleep_us(100)
+_thread.start_new_thread(f, ())
+for i in range(2000):
+    print('typed', i)
+    time.sleep_us(100)
+go = False
+""")
+    time.sleep(0.3)
+    repl.read_until(b"\x04>", timeout=60)
+    b.wait_log(": program", 20)
+    assert "typed" not in b.log
+
+
+def test_a_callback_whose_exception_cannot_be_printed(boards):
+    """It ends that callback, and nothing else: later ones are called, and the REPL is not taken for one."""
+    b = boards({}, config={"gpio": {"chip": "simulated"}})
+    r = b.friendly()
+    r.line("exec('class E(Exception):\\n  def __str__(self): raise ValueError\\n  __repr__ = __str__')")
+    r.line("exec('def f(x): raise E(1)')")
+    r.line("import micropython, time; from machine import Pin, Timer")
+    r.line("micropython.schedule(f, 0)")
+    r.line("t = Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=f); time.sleep_ms(50)")
+    r.line("p = Pin(4, Pin.IN, Pin.PULL_UP); i = p.irq(f, hard=True)")
+    b.ctl("pin", "set", "GPIO4", "0")
+    r.line("time.sleep_ms(50)")
+    r.line("print('ty' + 'ped')")
+    r.line("micropython.schedule(print, 'scheduled')")
+    r.line("t = Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=lambda t: print('timer')); time.sleep_ms(50)")
+    b.wait_log(": scheduled")
+    b.wait_log(": timer")
     assert "typed" not in b.log and ">>>" not in b.log

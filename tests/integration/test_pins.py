@@ -353,7 +353,7 @@ def test_edges_that_the_kernel_loses_are_told(board, repl):
     ("Pin(4, Pin.IN, 7)", "ValueError: pull is None, Pin.PULL_UP or Pin.PULL_DOWN"),
     ("Pin(4, Pin.OUT).irq(print)", "ValueError: an output has no interrupt"),
     ("Pin(5).irq(7)", "TypeError: handler must be callable"),
-    ("Pin(5).irq(print, 4)", "ValueError: trigger is Pin.IRQ_RISING, Pin.IRQ_FALLING or both"),
+    ("Pin(5).irq(print, 4)", "ValueError: trigger is Pin.IRQ_RISING, Pin.IRQ_FALLING, both or 0"),
     ("Pin(5).irq(print, debounce=-1)", "ValueError: debounce is 0 to 10000000 us"),
     ("Pin.board.NOTHING", "AttributeError: 'board' object has no attribute 'NOTHING'"),
     ("Pin()", "TypeError: function missing 1 required positional arguments"),

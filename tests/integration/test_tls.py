@@ -363,17 +363,15 @@ print([e for o, e in p.poll(60000)])
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 def test_a_peer_that_says_the_end_and_keeps_the_socket(b, pki, version):
     """As asyncio of Python serves: it waits for the answer to its close_notify before it closes."""
+    if version == "TLSv1_3" and "3." not in b.raw().eval_raw("__import__('ssl').MBEDTLS_VERSION"):
+        pytest.skip("this mbedtls has no TLS 1.3")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki / "cert.pem", pki / "key.pem")
     context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
     read = threading.Event()
 
     def serve(listener):
-        try:
-            c = context.wrap_socket(listener.accept()[0], server_side=True)
-        except ssl.SSLError:
-            return
-        with c:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as c:
             c.recv(100)
             c.sendall(b"x" * 5000)
             c.settimeout(0.2)
@@ -382,6 +380,7 @@ def test_a_peer_that_says_the_end_and_keeps_the_socket(b, pki, version):
             read.wait(scaled(20))
 
     with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(scaled(20))
         peer = threading.Thread(target=serve, args=(listener,))
         try:
             peer.start()
@@ -390,12 +389,9 @@ import asyncio, select, ssl
 async def main():
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     c.verify_mode = ssl.CERT_NONE
-    try:
-        r, w = await asyncio.open_connection('{HOST}', {listener.getsockname()[1]}, ssl=c)
-        w.write(b'?')
-        await w.drain()
-    except OSError as e:
-        return print('refused')
+    r, w = await asyncio.open_connection('{HOST}', {listener.getsockname()[1]}, ssl=c)
+    w.write(b'?')
+    await w.drain()
     n = 0
     while True:
         part = await asyncio.wait_for(r.read(1024), 10)
@@ -410,6 +406,4 @@ asyncio.run(main())
         finally:
             read.set()
             peer.join()
-    if version == "TLSv1_3" and out == "refused\n":
-        pytest.skip("this mbedtls has no TLS 1.3")
     assert out == "5000 b'' 1 b'' b''\n"

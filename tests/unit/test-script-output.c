@@ -231,14 +231,40 @@ static void test_flood_of_marks(void **state) {
         script_output_end(&o);
         assert_int_equal(o.n_marks, 0);
 
-        /* One mark too many costs the oldest its precision, and only that. */
+        /* One mark too many costs what is between the newest, and only that. */
         begin(&o);
         for (unsigned i = 0; i <= SCRIPT_MARKS_MAX; i++)
                 script_output_mark(&o, i % 2 ? BOARD_STAGE_MAIN : BOARD_STAGE_BOOT, 2 * (i + 1));
         for (unsigned i = 0; i < 2 * SCRIPT_MARKS_MAX + 4; i++)
                 feed(&o, "x");
         script_output_end(&o);
-        assert_int_equal(strncmp(seen, "boot.py|xxxx\nmain.py|xx\nboot.py|xx\n", 35), 0);
+        for (unsigned i = 0, at = 0; i < SCRIPT_MARKS_MAX - 1; i++, at += strlen("main.py|xx\n"))
+                assert_int_equal(strncmp(seen + at, i % 2 && i < SCRIPT_MARKS_MAX - 2 ? "main.py|xx\n" : "boot.py|xx\n",
+                                         strlen("main.py|xx\n")), 0);
+        assert_int_equal(seen_size, (SCRIPT_MARKS_MAX - 1) * strlen("main.py|xx\n"));
+}
+
+/* The REPL and a program's callbacks print in turns, and the marks come long before the output: whatever is lost, the
+ * REPL's is never emitted. */
+static void test_the_repls_is_never_a_scripts(void **state) {
+        for (unsigned ahead = 1; ahead < 4 * SCRIPT_MARKS_MAX; ahead += 17) {
+                unsigned n = 8 * SCRIPT_MARKS_MAX, fed = 0;
+                ScriptOutput o;
+
+                begin(&o);
+                for (unsigned i = 0; i < n; i++) {
+                        script_output_mark(&o, i % 2 ? BOARD_STAGE_MAIN : BOARD_STAGE_REPL, 2 * i);
+                        for (; i + 1 >= fed + ahead; fed++)
+                                feed(&o, fed % 2 ? "p\n" : "r\n");
+                }
+                for (; fed < n; fed++)
+                        feed(&o, fed % 2 ? "p\n" : "r\n");
+                script_output_end(&o);
+                assert_null(strstr(seen, "|r"));
+                assert_non_null(strstr(seen, "main.py|p"));
+                if (ahead <= SCRIPT_MARKS_MAX)
+                        assert_int_equal(seen_size, n / 2 * strlen("main.py|p\n"));
+        }
 }
 
 int main(void) {
@@ -250,6 +276,7 @@ int main(void) {
                 cmocka_unit_test(test_long_lines),
                 cmocka_unit_test(test_long_lines_of_characters),
                 cmocka_unit_test(test_flood_of_marks),
+                cmocka_unit_test(test_the_repls_is_never_a_scripts),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

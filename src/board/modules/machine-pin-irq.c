@@ -4,6 +4,7 @@
 #include "board/modules/machine-pin.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <syslog.h>
@@ -36,6 +37,7 @@ int pins_fd(void) {
 /* hard=True: with the heap locked, as in an interrupt; it runs at the next safe point of the VM all the
  * same, between two instructions. */
 static void call_hard(Pin *p) {
+        char head[LINK_PIN_NAME_MAX + 64];
         nlr_buf_t nlr;
 
         gc_lock();
@@ -49,8 +51,8 @@ static void call_hard(Pin *p) {
         if (irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
                 return;
         p->irq->handler = mp_const_none; /* as other ports do: it would fail again and again */
-        mp_printf(&mp_plat_print, "Uncaught exception in Pin(%s) interrupt handler\n", p->name);
-        mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
+        (void) snprintf(head, sizeof head, "Uncaught exception in Pin(%s) interrupt handler", p->name);
+        irq_print_exception(head, MP_OBJ_FROM_PTR(nlr.ret_val));
 }
 
 /* The handler once for each edge, in their order. */
@@ -238,7 +240,7 @@ static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
         if (handler != mp_const_none && !mp_obj_is_callable(handler))
                 mp_raise_TypeError(MP_ERROR_TEXT("handler must be callable"));
         if (args[ARG_TRIGGER].u_int & ~(mp_int_t) (GPIO_EDGE_RISING | GPIO_EDGE_FALLING))
-                mp_raise_ValueError(MP_ERROR_TEXT("trigger is Pin.IRQ_RISING, Pin.IRQ_FALLING or both"));
+                mp_raise_ValueError(MP_ERROR_TEXT("trigger is Pin.IRQ_RISING, Pin.IRQ_FALLING, both or 0"));
         if (args[ARG_DEBOUNCE].u_int < 0 || args[ARG_DEBOUNCE].u_int > 10000000)
                 mp_raise_ValueError(MP_ERROR_TEXT("debounce is 0 to 10000000 us"));
         if (!p->irq)

@@ -21,7 +21,8 @@
 
 enum { MODE_ONE_SHOT = 0, MODE_PERIODIC = 1 };
 
-/* All active ones, and those with a number, are in MP_STATE_PORT(machine_timers), under the IRQ lock. */
+/* All active ones, and those with a number, are in MP_STATE_PORT(machine_timers). The VM changes the list, with the IRQ
+ * lock; the I/O thread reads it with that lock. */
 typedef struct Timer {
         mp_obj_base_t base;
         IrqRequest request;
@@ -58,7 +59,7 @@ static void set_clock(void) {
         (void) timerfd_settime(clock_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static void list(Timer *t) {
+static void add_to_list(Timer *t) {
         t->next = MP_STATE_PORT(machine_timers);
         MP_STATE_PORT(machine_timers) = t;
 }
@@ -131,7 +132,7 @@ static void timer_start(Timer *t) {
         for (const Timer *o = MP_STATE_PORT(machine_timers); o; o = o->next)
                 listed |= o == t;
         if (!listed)
-                list(t);
+                add_to_list(t);
         t->due_nsec = clock_monotonic_nsec() + t->period_nsec;
         set_clock();
         irq_unlock();
@@ -198,7 +199,7 @@ static Timer *timer_with_id(mp_int_t id) {
         t->next = NULL;
         if (id >= 0) {
                 irq_lock();
-                list(t);
+                add_to_list(t);
                 irq_unlock();
         }
         return t;

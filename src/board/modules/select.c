@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The select module: waiting for several objects at once. Most have a descriptor; others can only be asked (a
  * ThreadSafeFlag of asyncio, a stream written in Python). A TLS connection is asked first, as it may have read ahead;
- * then it has the descriptor of its socket.
+ * then it has the descriptor of its socket. (Who reads a part of a record in one thread while another waits leaves the
+ * rest to who read.)
  *
  * In the place of extmod/modselect.c, because in that one a program crashes the board: its array of descriptors moves
  * under objects that have none (asyncio with a ThreadSafeFlag and a few connections), what register() refuses stays in
@@ -147,16 +148,19 @@ static int descriptor(const Entry *e) {
         return fd == MP_STREAM_ERROR ? -1 : (int) fd;
 }
 
-/* ret_socket: what tells when to ask again, or fd -1. */
+/* ret_socket: what tells when to ask again, or fd -1. What is asked may be Python that polls others meanwhile: theirs is
+ * not its own. */
 static mp_uint_t ask(const Entry *e, struct pollfd *ret_socket) {
+        const struct pollfd none = { .fd = -1 };
         int error = 0;
         mp_uint_t ready;
 
-        socket_not_ready = (struct pollfd) { .fd = -1 };
+        socket_not_ready = none;
         ready = e->ioctl(e->obj, MP_STREAM_POLL, e->events, &error);
+        *ret_socket = ready == 0 && e->has_socket ? socket_not_ready : none;
+        socket_not_ready = none;
         if (ready == MP_STREAM_ERROR)
                 mp_raise_OSError(error);
-        *ret_socket = ready == 0 && e->has_socket ? socket_not_ready : (struct pollfd) { .fd = -1 };
         return ready;
 }
 

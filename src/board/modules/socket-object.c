@@ -512,7 +512,7 @@ static mp_uint_t socket_write(mp_obj_t self_in, const void *buf, mp_uint_t size,
         return transmit(MP_OBJ_TO_PTR(self_in), buf, size, 0, NULL, errcode);
 }
 
-struct pollfd socket_not_ready = { .fd = -1 };
+_Thread_local struct pollfd socket_not_ready = { .fd = -1 };
 
 static mp_uint_t socket_poll(const Socket *s, uintptr_t events) {
         struct pollfd pfd = { .fd = s->fd };

@@ -8,6 +8,6 @@
 
 extern const mp_obj_type_t socket_type;
 
-/* What a socket was asked for last (MP_STREAM_POLL) when it was not ready: for the select module, which asks through
- * streams that stand on a socket, and sets it to fd -1 before. Under the GIL. */
-extern struct pollfd socket_not_ready;
+/* What this thread has asked a socket for last (MP_STREAM_POLL) when it was not ready: for the select module, which asks
+ * through streams that stand on a socket, and sets it to fd -1 before. */
+extern _Thread_local struct pollfd socket_not_ready;
