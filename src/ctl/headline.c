@@ -62,8 +62,8 @@ void headline_print(FILE *f, const json_t *p) {
                style_on(f, w->style), at_repl_runs ? "running code entered at the REPL" : w->words, named ? " " : "", named ? stage : "",
                style_off(f), style_on(f, STYLE_NONE));
         if (property_u64(p, "board_pid") > 0 && property_u64(p, "stage_boottime") > 0 && !at_repl_runs)
-                fprintf(f, " for %s", since_boottime(span, sizeof(span),
-                                                 property_u64(p, "stage_boottime")));
+                fprintf(f, streq(state, "idle") ? ", where it came %s ago" : " for %s",
+                        since_boottime(span, sizeof(span), property_u64(p, "stage_boottime")));
         if (property_u64(p, "board_pid") == 0 && next > now && next < INT64_MAX)
                 fprintf(f, ", the next boot in %s", format_timespan(span, sizeof(span), next - now));
         fputc('\n', f);

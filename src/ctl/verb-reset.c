@@ -20,7 +20,7 @@ static uint64_t count_resets(const json_t *p) {
         return property_u64(p, "soft_resets") + property_u64(p, "hard_resets");
 }
 
-static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t resets, uint64_t wait_usec,
+static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, bool ran, uint64_t resets, uint64_t wait_usec,
                           const char *kind) {
         uint64_t end = now_usec(CLOCK_MONOTONIC) + wait_usec;
 
@@ -41,6 +41,8 @@ static int wait_new_board(const Ctl *c, sd_bus *bus, uint64_t before, uint64_t r
 
                         if (streq(kind, "hard") && streq(cause, "SOFT_RESET"))
                                 printf("The board was reset (hard), and its program has soft-reset it since.\n");
+                        else if (streq(kind, "soft") && !ran)
+                                printf("No program ran that could end softly; the board was started anew: %s.\n", cause);
                         else
                                 printf("The board was reset (%s): %s.\n", kind, cause);
                         json_decref(p);
@@ -70,6 +72,7 @@ int reset_and_wait(const Ctl *c, uint64_t wait_usec, const char *kind, const cha
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         uint64_t before, resets;
+        bool ran;
         va_list ap;
         json_t *p;
         int r;
@@ -79,13 +82,14 @@ int reset_and_wait(const Ctl *c, uint64_t wait_usec, const char *kind, const cha
                 return r;
         before = property_u64(p, "board_started_boottime");
         resets = count_resets(p);
+        ran = property_u64(p, "board_pid") > 0;
         json_decref(p);
         va_start(ap, types);
         r = bus_callv(bus, method, &e, NULL, types, ap);
         va_end(ap);
         if (r < 0)
                 return bus_explain(c, r, &e, doing);
-        return wait_usec > 0 ? wait_new_board(c, bus, before, resets, wait_usec, kind) : CTL_EXIT_OK;
+        return wait_usec > 0 ? wait_new_board(c, bus, before, ran, resets, wait_usec, kind) : CTL_EXIT_OK;
 }
 
 static int reset_run(const Ctl *c, const Invocation *in) {

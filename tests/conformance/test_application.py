@@ -268,9 +268,20 @@ print("network config:", wlan.ifconfig()[0], wlan.isconnected(), wlan.status() =
 print("access point:", network.WLAN(network.WLAN.IF_AP).active())
 print("ipconfig:", wlan.ipconfig("addr4")[0], network.hostname(), len(wlan.config("mac").hex()),
       wlan.status("rssi") < 0)
+wlan.disconnect()
+print("off:", wlan.isconnected())
+network.WLAN().connect("greenhouse")
+print("on:", wlan.isconnected())
+try:
+    network.WLAN(network.AP_IF).active(True)
+except OSError as e:
+    print("no:", e)
 """})
     address = host_address()
     connected = address != "0.0.0.0"
     b.wait_log(f"network config: {address} {connected} {connected}")
     b.wait_log("access point: False")
     b.wait_log(f"ipconfig: {address} board 12 True")
+    b.wait_log("off: False")
+    b.wait_log(f"on: {connected}")
+    b.wait_log("no: an access point is the host's affair")

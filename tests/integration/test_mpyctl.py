@@ -236,7 +236,7 @@ def test_deep_sleep_of_the_code(board):
     assert "in deep sleep, the next boot in" in ctl(board, "status")[0]
     ctl(board, "eval", "1", code=NO_BOARD)
     ctl(board, "interrupt", code=NO_BOARD)
-    ctl(board, "reset")
+    assert "started anew: HARD_RESET" in ctl(board, "reset", "--soft")[0]
 
 
 def test_reset_from_outside(board):
@@ -419,7 +419,7 @@ def test_repl_when_mpyd_stops(own):
 
 def test_status(board):
     out, _ = ctl(board, "status")
-    assert out.startswith(("●", "*")) and "idle at the REPL" in out and "\x1b" not in out
+    assert out.startswith(("●", "*")) and "idle at the REPL, where it came " in out and "\x1b" not in out
     for label in ("Board:", "Last reset:", "Resets:", "REPL:", "History: ok", "Files:"):
         assert label in out
     s = status(board)

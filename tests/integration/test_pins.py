@@ -632,6 +632,9 @@ def test_a_pin_ends_a_light_sleep(board):
     time.sleep(0.5)
     drive(board, "GPIO4", "0")
     assert b"True" in r.read_until(b">>> ")
+    assert r.line("machine.wake_reason() == machine.PIN_WAKE") == "True\r\n"
+    r.line("machine.lightsleep(1)")
+    assert r.line("machine.wake_reason() == machine.RTC_WAKE") == "True\r\n"
     # without wake= an edge does not cut it short, and its handler runs meanwhile
     r.line("seen = []; i = p.irq(seen.append, Pin.IRQ_FALLING)")
     r.write(b"t = time.ticks_ms(); machine.lightsleep(1500); time.ticks_diff(time.ticks_ms(), t) >= 1500, len(seen)\r")

@@ -14,9 +14,11 @@
 #include "board/modules/machine.h"
 #include "py/mperrno.h"
 #include "py/runtime.h"
+#include "py/smallint.h"
 
 #define NSEC_PER_SEC INT64_C(1000000000)
 #define NSEC_PER_MSEC INT64_C(1000000)
+#define PERIOD_NONE MP_SMALL_INT_MIN
 #define PERIOD_MIN_NSEC INT64_C(100000) /* 10 kHz: quicker ones would leave the program no time */
 
 enum { MODE_ONE_SHOT = 0, MODE_PERIODIC = 1 };
@@ -144,7 +146,7 @@ static int64_t period_from_args(mp_int_t period, mp_obj_t freq, mp_int_t tick_hz
 
         if (freq != mp_const_none)
                 nsec = (mp_float_t) NSEC_PER_SEC / mp_obj_get_float(freq);
-        else if (period < 0)
+        else if (period == PERIOD_NONE)
                 mp_raise_ValueError(MP_ERROR_TEXT("period or freq is needed"));
         else
                 nsec = (mp_float_t) period * (mp_float_t) NSEC_PER_SEC / (mp_float_t) tick_hz;
@@ -157,7 +159,7 @@ static void timer_set(Timer *t, size_t n_args, const mp_obj_t *pos, mp_map_t *kw
         enum { ARG_MODE, ARG_PERIOD, ARG_FREQ, ARG_TICK_HZ, ARG_CALLBACK, ARG_HARD, ARG_MAX };
         static const mp_arg_t allowed[ARG_MAX] = {
                 { MP_QSTR_mode, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = MODE_PERIODIC } },
-                { MP_QSTR_period, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = -1 } },
+                { MP_QSTR_period, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = PERIOD_NONE } },
                 { MP_QSTR_freq, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
                 { MP_QSTR_tick_hz, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 1000 } },
                 { MP_QSTR_callback, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },

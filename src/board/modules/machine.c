@@ -33,17 +33,23 @@ static int64_t sleep_nsec(mp_obj_t time) {
         return (int64_t) ms < INT64_MAX / 1000000 ? (int64_t) ms * 1000000 : VM_SLEEP_FOREVER;
 }
 
+static mp_int_t light_wake = -1; /* what ended the last light sleep of this life; -1: there was none */
+
 /* All state is kept; only the program stops. Without a time it sleeps until something happens: a
  * key, a callback, Ctrl-C. With one it ends earlier only for a pin that is to wake it. */
 void machine_lightsleep_for(mp_obj_t time) {
-        if (time != MP_OBJ_NULL && time != mp_const_none) {
-                pins_sleep_begins();
-                vm_delay_unless(sleep_nsec(time), pins_woken);
-                return;
+        bool timed = time != MP_OBJ_NULL && time != mp_const_none;
+        int64_t nsec = timed ? sleep_nsec(time) : VM_SLEEP_FOREVER;
+
+        pins_sleep_begins();
+        if (timed)
+                vm_delay_unless(nsec, pins_woken);
+        else {
+                irq_handle_events();
+                (void) vm_sleep(NULL, 0, VM_SLEEP_FOREVER, input_available);
+                irq_handle_events();
         }
-        irq_handle_events();
-        (void) vm_sleep(NULL, 0, VM_SLEEP_FOREVER, input_available);
-        irq_handle_events();
+        light_wake = pins_woken() ? MACHINE_PIN_WAKE : timed ? MACHINE_RTC_WAKE : 0;
 }
 
 _Noreturn void machine_deepsleep_for(mp_obj_t time) {
@@ -58,9 +64,11 @@ _Noreturn void machine_deepsleep_for(mp_obj_t time) {
         reset_deepsleep(usec);
 }
 
-/* Of the sleep that the last hard reset came out of, as esp32 has the numbers; 0: it was another one. */
+/* Of the last sleep, as esp32 has the numbers: a light one of this life, or the deep one that the last hard reset came out
+ * of. 0: there was none, or something else ended it. */
 static mp_obj_t machine_wake_reason(void) {
-        return MP_OBJ_NEW_SMALL_INT(board.boot.flags & LINK_BOOT_PIN_WAKE    ? MACHINE_PIN_WAKE
+        return MP_OBJ_NEW_SMALL_INT(light_wake >= 0                          ? light_wake
+                                    : board.boot.flags & LINK_BOOT_PIN_WAKE    ? MACHINE_PIN_WAKE
                                     : board.boot.flags & LINK_BOOT_TIME_WAKE ? MACHINE_RTC_WAKE
                                                                              : 0);
 }
