@@ -94,7 +94,7 @@ static size_t console_append(const char *data, size_t size) {
 /* What callbacks and threads print while the REPL waits is for the log, as the rest of the program's output. Told
  * before the first byte of it can be on its way. */
 static void tell_whose(void) {
-        bool program = stages_at_repl() && (irq_in_callback() || mp_thread_get_state() != &mp_state_ctx.thread);
+        bool program = stages_program_at_repl() && (irq_in_callback() || mp_thread_get_state() != &mp_state_ctx.thread);
         LinkMessage m = {
                 .type = LINK_OUTPUT,
                 .stage.stage = program ? BOARD_STAGE_MAIN : BOARD_STAGE_REPL,

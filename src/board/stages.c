@@ -26,10 +26,10 @@ static struct {
 
 /* ---- what the REPL does, for the supervisor ---- */
 
-static bool at_repl;
+static bool at_repl, main_had_its_turn;
 
-bool stages_at_repl(void) {
-        return at_repl;
+bool stages_program_at_repl(void) {
+        return at_repl && main_had_its_turn;
 }
 
 static void show_repl(uint64_t runs) {
@@ -225,6 +225,7 @@ void stages_run(void) {
                         return;
                 if (!raw_repl && !(flags & LINK_BOOT_SKIP_MAIN) &&
                     (result == STAGE_RESULT_OK || result == STAGE_RESULT_MISSING)) {
+                        main_had_its_turn = true;
                         result = stage_run(BOARD_STAGE_MAIN, script_run, &main);
                         if (!life_goes_on(result))
                                 return;

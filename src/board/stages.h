@@ -12,5 +12,5 @@ void stages_run(void);
 /* Tells the supervisor that a stage begins, after all that was printed before. */
 void stage_begin(BoardStage stage);
 
-/* The stage is the REPL's. */
-bool stages_at_repl(void);
+/* The stage is the REPL's, in a life in which main.py's turn has come: who prints there beside the REPL is the program. */
+bool stages_program_at_repl(void);

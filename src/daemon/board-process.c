@@ -19,6 +19,7 @@
 
 /* How many messages one turn of the loop takes from a board that floods the link. */
 #define MESSAGES_PER_TURN 64u
+#define MESSAGES_WAITING_MAX 1024u /* more than the link holds: whoever takes so many has all that were there */
 #define KILL_WAIT_MSEC 100
 #define TRACED_RETRY_USEC (200 * USEC_PER_MSEC)
 
@@ -186,10 +187,10 @@ void board_process_end_link(BoardProcess *b) {
                 (void) sd_event_source_set_enabled(b->link_source, SD_EVENT_OFF);
 }
 
-void board_process_drain_link(BoardProcess *b) {
+static void take_messages(BoardProcess *b, unsigned max) {
         uint8_t buf[LINK_MESSAGE_MAX + 1];
 
-        for (unsigned i = 0; i < MESSAGES_PER_TURN && !b->link_ended; i++) {
+        for (unsigned i = 0; i < max && !b->link_ended; i++) {
                 ssize_t n = recv(b->link_fd, buf, sizeof buf, MSG_DONTWAIT | MSG_TRUNC);
                 LinkMessage m;
                 int r;
@@ -212,6 +213,10 @@ void board_process_drain_link(BoardProcess *b) {
                 }
                 b->handlers.message(b->handlers.userdata, &m);
         }
+}
+
+void board_process_drain_link(BoardProcess *b) {
+        take_messages(b, MESSAGES_WAITING_MAX);
 }
 
 static int on_adopted_end(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
@@ -248,7 +253,7 @@ int board_process_adopt(BoardProcess **ret, sd_event *event, pid_t pid, int pidf
 }
 
 static int on_link(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
-        board_process_drain_link(userdata);
+        take_messages(userdata, MESSAGES_PER_TURN);
         return 0;
 }
 

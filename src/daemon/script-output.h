@@ -9,7 +9,7 @@
 #include "mpyd/reset.h"
 
 #define SCRIPT_LINE_MAX 1024u /* a longer line is cut into several */
-#define SCRIPT_MARKS_MAX 128u /* more than a turn of the loop brings */
+#define SCRIPT_MARKS_MAX 512u /* more than the link holds */
 
 typedef void (*ScriptLine)(void *userdata, BoardStage stage, const char *line, size_t size);
 

@@ -60,7 +60,9 @@ journal that was collected from many. A line that a script printed has the scrip
 identifier and in `MPYD_SCRIPT`, and priority info. Scripts have a rate limit of their own (`[log]
 script-burst`, `script-rate` in mpyd.conf), below what journald takes from a service, and what is over
 is counted (`output-suppressed`): a chatty script does not hide the daemon, neither in the journal nor
-in `mpyctl log`. What is typed at the REPL and what it answers is not logged.
+in `mpyctl log`. What is typed at the REPL and what it answers is not logged; what timers, pins, scheduled callbacks and
+threads print meanwhile is, as main.py's, in a life in which main.py's turn has come. When they and the REPL print by
+turns for hundreds of times before mpyd comes to it, some of theirs is left out.
 
 | event | priority | what happened |
 |---|---|---|

@@ -13,7 +13,7 @@
 #include "util/macros.h"
 
 /* Every line as "stage|line\n". */
-static char seen[1 << 17];
+static char seen[1 << 18];
 static size_t seen_size, longest;
 
 static void on_line(void *userdata, BoardStage stage, const char *line, size_t size) {

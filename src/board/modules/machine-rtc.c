@@ -53,8 +53,8 @@ static int64_t begin_of_year(mp_int_t year) {
  * by time.mktime() and on other boards: programs add hours to the time of their zone. */
 static void rtc_set(mp_obj_t tuple, size_t at) {
         mp_int_t year, month, day, usec;
+        int64_t seconds, all_usec;
         mp_obj_t *items;
-        int64_t seconds;
 
         mp_obj_get_array_fixed_n(tuple, 8, &items);
         year = field(items[0], YEAR_MIN, YEAR_MAX);
@@ -63,11 +63,12 @@ static void rtc_set(mp_obj_t tuple, size_t at) {
         seconds = field(items[at], -SPAN_MAX, SPAN_MAX) * INT64_C(3600) +
                   field(items[at + 1], -SPAN_MAX, SPAN_MAX) * INT64_C(60) +
                   field(items[at + 2], -SPAN_MAX, SPAN_MAX);
-        usec = field(items[at + 3], 0, 999999);
+        usec = field(items[at + 3], -1000 * SPAN_MAX, 1000 * SPAN_MAX);
         seconds += (int64_t) timeutils_mktime((mp_uint_t) year, month, 1, 0, 0, 0) + (day - 1) * INT64_C(86400);
-        if (seconds < begin_of_year(YEAR_MIN) || seconds >= begin_of_year(YEAR_MAX + 1))
+        all_usec = seconds * 1000000 + usec;
+        if (all_usec < begin_of_year(YEAR_MIN) * 1000000 || all_usec >= begin_of_year(YEAR_MAX + 1) * 1000000)
                 mp_raise_ValueError(MP_ERROR_TEXT("date or time out of range"));
-        clock_set_vm_usec(seconds * 1000000 + usec);
+        clock_set_vm_usec(all_usec);
 }
 
 /* datetime([(year, month, day, weekday, hours, minutes, seconds, microseconds)]): the weekday is
