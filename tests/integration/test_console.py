@@ -323,7 +323,8 @@ def test_what_callbacks_and_threads_print_at_the_repl_is_the_programs(boards):
 
 def test_the_repl_and_a_thread_print_in_turns(boards):
     """Hundreds of times a second, and nobody reads for a while: the REPL's is not logged all the same."""
-    b = boards({}, config={"log": {"script-burst": "100000", "script-rate": "100000"}})
+    b = boards({}, config={"log": {"script-burst": "100000", "script-rate": "unlimited"}})
+    b.wait_state("idle")  # main.py has had its turn
     repl = b.raw()
     repl.send_raw("""
 import time, _thread
