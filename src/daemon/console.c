@@ -20,10 +20,9 @@
 #include "util/parse.h"
 
 #define PIPE_SIZE (64u * 1024)
-/* Over the mark a source is not read; the rest is room for what was begun below it (a stage's end may come in between),
- * and for what must be taken at the source's end. */
+/* Over the mark a source is not read; the rest is room for what must be taken at its end. */
 #define QUEUE_SIZE (64u * 1024)
-#define OUTPUT_MAX (QUEUE_SIZE + 2 * CHUNK + PIPE_SIZE)
+#define OUTPUT_MAX (QUEUE_SIZE + CHUNK + PIPE_SIZE)
 #define INPUT_MAX (3 * QUEUE_SIZE) /* with what a user left behind that has gone */
 #define RETURNED_MAX (LINK_INPUT_MAX + LINK_PIPE_MAX)
 #define REST_MAX (2 * QUEUE_SIZE)  /* of a client that has gone: more than a pty holds */
@@ -437,11 +436,11 @@ static size_t output_waits(const Console *c) {
         return c->out_fd < 0 || ioctl(c->out_fd, FIONREAD, &n) < 0 ? 0 : (size_t) MAX(n, 0);
 }
 
-/* Up to a position in the board's output that is there already. */
-static void take_output_to(Console *c, uint64_t pos) {
+/* Up to a position in the board's output that is there already. all: whatever room there is for it. */
+static void take_output_to(Console *c, uint64_t pos, bool all) {
         char buf[CHUNK];
 
-        while (c->out_fd >= 0 && c->script.pos < pos) {
+        while (c->out_fd >= 0 && c->script.pos < pos && (all || may_read_output(c))) {
                 ssize_t n = read_some(c->out_fd, buf, MIN(pos - c->script.pos, sizeof buf));
 
                 if (n <= 0)
@@ -459,21 +458,18 @@ static size_t pump_output(Console *c) {
 
         if (n > 0) {
                 c->sync(c->userdata);
-                take_output_to(c, end);
+                take_output_to(c, end, false);
         }
         return n;
 }
 
 static int on_board_output(sd_event_source *s, int fd, uint32_t revents, void *userdata) {
         Console *c = userdata;
-        size_t n = 1;
 
-        for (unsigned i = 0; i < READS_PER_TURN && n > 0; i++) {
-                if (!may_read_output(c))
+        for (unsigned i = 0; i < READS_PER_TURN; i++)
+                if (!may_read_output(c) || pump_output(c) == 0)
                         break;
-                n = pump_output(c);
-        }
-        if (n == 0 && (revents & EPOLLHUP) && output_waits(c) == 0) /* its end; the exit follows by the pidfd */
+        if ((revents & EPOLLHUP) && output_waits(c) == 0) /* its end; the exit follows by the pidfd */
                 c->out_source = sd_event_source_disable_unref(c->out_source);
         update_sources(c);
         return 0;
@@ -484,12 +480,7 @@ void console_set_stage(Console *c, BoardStage stage, uint64_t pos) {
 }
 
 void console_take_output(Console *c, uint64_t pos) {
-        uint64_t end = MIN(pos, c->script.pos + output_waits(c)), before = end;
-
-        while (may_read_output(c) && c->script.pos < end && c->script.pos != before) {
-                before = c->script.pos;
-                take_output_to(c, MIN(end, before + CHUNK));
-        }
+        take_output_to(c, MIN(pos, c->script.pos + output_waits(c)), false);
         update_sources(c);
 }
 
@@ -539,7 +530,7 @@ static void take_rest_of_output(Console *c) {
         uint64_t end = c->script.pos + output_waits(c);
 
         c->sync(c->userdata);
-        take_output_to(c, end);
+        take_output_to(c, end, true);
 }
 
 void console_detach_board(Console *c, bool keep_input) {

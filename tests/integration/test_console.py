@@ -265,12 +265,27 @@ def test_the_end_of_a_stage_costs_a_slow_user_nothing(boards):
     """What the board has printed by then is taken early only as far as there is room."""
     b = boards({}, config={"console": {"stall-timeout": "10s"}, "log": {"script-burst": "100000"}})
     repl = b.friendly()
-    line = "print('%%s %%06d' %% (%r, i), 'x' * 90)"
-    b.put({"boot.py": f"for i in range(1600): {line % 'boot'}\n", "main.py": f"for i in range(550): {line % 'main'}\n"})
+    line = "print('%%s %%06d' %% (%r, i), 'x' * 87)"
+    # How much boot.py can print before it has to wait for the user.
+    b.put({"boot.py": f"f = open('/n', 'w')\nfor i in range(100000):\n    {line % 'boot'}\n"
+                      "    _ = f.seek(0), f.write('%06d' % i), f.flush()\n"})
+    b.control.reset("hard")
+    b.wait(lambda p: (b.flash / "n").exists() and (b.flash / "n").read_text(), what="some output")
+    n = -1
+    while n != (n := int((b.flash / "n").read_text() or 0)):
+        time.sleep(1)
+    # It ends just before that, and main.py goes on.
+    b.put({"boot.py": ""})
+    b.control.reset("hard")
+    repl.read_for(1)
+    repl.sync()
+    lines = n - 150
+    b.put({"boot.py": f"for i in range({lines}): {line % 'boot'}\n",
+           "main.py": f"for i in range(550): {line % 'main'}\n"})
     b.control.reset("hard")
     time.sleep(1)  # the user looks away
     out = repl.read_until(b"main 000549", timeout=30)
-    assert [out.count(b"boot "), out.count(b"main ")] == [1600, 550]
+    assert [out.count(b"boot "), out.count(b"main ")] == [lines, 550]
     assert b.log_count("were dropped") == 0
 
 

@@ -68,7 +68,7 @@ _Noreturn void machine_deepsleep_for(mp_obj_t time) {
  * of. 0: there was none, or something else ended it. */
 static mp_obj_t machine_wake_reason(void) {
         return MP_OBJ_NEW_SMALL_INT(light_wake >= 0                          ? light_wake
-                                    : board.boot.flags & LINK_BOOT_PIN_WAKE    ? MACHINE_PIN_WAKE
+                                    : board.boot.flags & LINK_BOOT_PIN_WAKE  ? MACHINE_PIN_WAKE
                                     : board.boot.flags & LINK_BOOT_TIME_WAKE ? MACHINE_RTC_WAKE
                                                                              : 0);
 }
