@@ -223,17 +223,20 @@ bool irq_in_callback(void) {
 
 /* Stands for mp_call_function_1_protected() in the scheduler. */
 mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
-        mp_obj_t ret = MP_OBJ_NULL;
         nlr_buf_t nlr;
 
         callback_depth++;
         if (nlr_push(&nlr) == 0) {
-                ret = mp_call_function_1(fun, arg);
+                mp_obj_t ret = mp_call_function_1(fun, arg);
+
                 nlr_pop();
-        } else if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
+                callback_depth--;
+                return ret;
+        }
+        if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
                 irq_print_exception(NULL, MP_OBJ_FROM_PTR(nlr.ret_val));
         callback_depth--;
-        return ret;
+        return MP_OBJ_NULL;
 }
 
 /* ---- requests of peripherals ---- */
