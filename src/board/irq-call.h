@@ -10,6 +10,9 @@
 /* Calls a callback of the program, as the scheduler does: an exception is printed, but SystemExit and
  * KeyboardInterrupt go on in the code that was interrupted. MP_OBJ_NULL when there was one. */
 mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg);
+/* The same without the printing: *ret_exception is MP_OBJ_NULL when there was none. Its code is what LINK_INTERRUPT
+ * interrupts at the prompt. */
+mp_obj_t irq_call(mp_obj_t fun, mp_obj_t arg, mp_obj_t *ret_exception);
 /* One that has left a callback: SystemExit and KeyboardInterrupt are meant for the program, not for the callback. They
  * go on in the code that was interrupted (S11). False: it is the callback's own. */
 bool irq_exception_is_programs(mp_obj_t exception);

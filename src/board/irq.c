@@ -28,6 +28,8 @@ static struct {
         bool stop_wanted;
         bool exit_wanted;
         bool finalising;
+        bool callback_interruptible;  /* the main thread is in a callback's code */
+        bool callback_interrupted;    /* by an order, in the same */
         bool abort_wanted;  /* until irq_abort_done() */
         IrqLeave leave;
         bool serving;            /* a request is */
@@ -80,7 +82,11 @@ void irq_interrupt(void) {
         irq_lock();
         if (irq.user_code)
                 irq_interrupt_locked();
-        else
+        else if (irq.callback_interruptible) {
+                irq.callback_interrupted = true;
+                mp_sched_exception(MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_kbd_exception)));
+                irq_wake_vm();
+        } else
                 irq.early = irq.arm_early;
         irq_unlock();
 }
@@ -221,22 +227,53 @@ bool irq_in_callback(void) {
         return callback_depth > 0;
 }
 
-/* Stands for mp_call_function_1_protected() in the scheduler. */
-mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
+static void callback_begins(void) {
+        if (!mp_thread_is_main_thread())
+                return; /* interrupts are the main one's */
+        irq_lock();
+        irq.callback_interruptible = true;
+        irq_unlock();
+}
+
+static void callback_ends(void) {
+        if (!mp_thread_is_main_thread())
+                return;
+        irq_lock();
+        irq.callback_interruptible = false;
+        if (irq.callback_interrupted && !irq.user_code)
+                MP_STATE_MAIN_THREAD(mp_pending_exception) = MP_OBJ_NULL; /* too late, and not for the prompt */
+        irq.callback_interrupted = false;
+        irq_unlock();
+}
+
+mp_obj_t irq_call(mp_obj_t fun, mp_obj_t arg, mp_obj_t *ret_exception) {
         nlr_buf_t nlr;
 
-        callback_depth++;
+        *ret_exception = MP_OBJ_NULL;
         if (nlr_push(&nlr) == 0) {
-                mp_obj_t ret = mp_call_function_1(fun, arg);
+                mp_obj_t ret;
 
+                callback_begins();
+                ret = mp_call_function_1(fun, arg);
+                callback_ends();
                 nlr_pop();
-                callback_depth--;
                 return ret;
         }
-        if (!irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
-                irq_print_exception(NULL, MP_OBJ_FROM_PTR(nlr.ret_val));
-        callback_depth--;
+        callback_ends();
+        *ret_exception = MP_OBJ_FROM_PTR(nlr.ret_val);
         return MP_OBJ_NULL;
+}
+
+/* Stands for mp_call_function_1_protected() in the scheduler. */
+mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg) {
+        mp_obj_t exception, ret;
+
+        callback_depth++;
+        ret = irq_call(fun, arg, &exception);
+        if (exception != MP_OBJ_NULL && !irq_exception_is_programs(exception))
+                irq_print_exception(NULL, exception);
+        callback_depth--;
+        return ret;
 }
 
 /* ---- requests of peripherals ---- */
@@ -315,7 +352,7 @@ void irq_requests_end(void) {
 }
 
 void irq_handle_events(void) {
-        if (irq.user_code || !mp_thread_is_main_thread() || MP_STATE_VM(vm_abort)) {
+        if (irq.user_code || !mp_thread_is_main_thread() || MP_STATE_VM(vm_abort) || irq.callback_interruptible) {
                 mp_handle_pending(true);
                 return;
         }

@@ -18,7 +18,7 @@ void irq_unlock(void);
 
 /* ---- the I/O thread ---- */
 
-/* LINK_INTERRUPT: KeyboardInterrupt in user code; nothing at a prompt. */
+/* LINK_INTERRUPT: KeyboardInterrupt in user code; at a prompt in a callback that runs there, or nothing. */
 void irq_interrupt(void);
 /* LINK_STOP: the same, and the life ends at the next return to the prompt. */
 void irq_stop(void);

@@ -365,3 +365,30 @@ def test_interrupt_from_the_control_socket(boards):
     b.ctl("interrupt")
     b.wait_stage("repl")
     assert b.get("SoftResets") == 0 and b.get("HardResets") == 1
+
+
+@pytest.mark.parametrize("caller, body", [
+    ("Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=f)", "while True: pass"),
+    ("Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=f)", "time.sleep(99)"),
+    ("Pin('GPIO4', Pin.IN, Pin.PULL_UP).irq(f, Pin.IRQ_FALLING, hard=True)", "while True: pass"),
+    ("Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=lambda t: micropython.schedule(f, 0))", "time.sleep(99)"),
+], ids=["timer-computes", "timer-sleeps", "hard-pin-computes", "scheduled-sleeps"])
+def test_a_callback_that_does_not_end_at_the_prompt(boards, request, caller, body):
+    """Ctrl-C is a key there, as on a board; the order ends the callback, and only that."""
+    b = boards({"main.py": "import time, micropython\nfrom machine import Pin, Timer\n"
+                           f"def f(_):\n    print('in it')\n    {body}\n{caller}\n"},
+               config={"gpio": {"chip": "simulated"}})
+    b.wait_stage("repl")
+    if "hard" in caller:
+        b.ctl("pin", "set", "GPIO4", "0")
+    b.wait_log(": in it")
+    if "computes" in request.node.callspec.id:
+        stuck = b.ctl("exec", "print(1)", check=False)
+        assert stuck.returncode == 124 and "mpyctl interrupt" in stuck.stderr
+    b.ctl("interrupt")
+    b.wait_log("KeyboardInterrupt")
+    assert b.ctl("exec", "--resume", "print(1)").stdout == "1\n"
+    for _ in range(20):
+        b.ctl("interrupt")  # nothing runs, nothing is interrupted
+    assert b.ctl("exec", "--resume", "print(2)").stdout == "2\n"
+    assert b.get("SoftResets") == 0 and b.get("HardResets") == 1

@@ -38,21 +38,16 @@ int pins_fd(void) {
  * same, between two instructions. */
 static void call_hard(Pin *p) {
         char head[LINK_PIN_NAME_MAX + 64];
-        nlr_buf_t nlr;
+        mp_obj_t exception;
 
         gc_lock();
-        if (nlr_push(&nlr) == 0) {
-                (void) mp_call_function_1(p->irq->handler, MP_OBJ_FROM_PTR(p));
-                nlr_pop();
-                gc_unlock();
-                return;
-        }
+        (void) irq_call(p->irq->handler, MP_OBJ_FROM_PTR(p), &exception);
         gc_unlock();
-        if (irq_exception_is_programs(MP_OBJ_FROM_PTR(nlr.ret_val)))
+        if (exception == MP_OBJ_NULL || irq_exception_is_programs(exception))
                 return;
         p->irq->handler = mp_const_none; /* as other ports do: it would fail again and again */
         (void) snprintf(head, sizeof head, "Uncaught exception in Pin(%s) interrupt handler", p->name);
-        irq_print_exception(head, MP_OBJ_FROM_PTR(nlr.ret_val));
+        irq_print_exception(head, exception);
 }
 
 /* The handler once for each edge, in their order. */
