@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One mpyd-board process: started, spoken to over the link, killed, reaped. It knows descriptors and
- * messages, not what they mean; supervisor.c does. */
+ * messages, not what they mean; supervisor-board.c does. */
 #pragma once
 
 #include <stdbool.h>

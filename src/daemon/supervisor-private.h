@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the supervisor's own files share: supervisor.c puts the life cycle into effect,
- * supervisor-setup.c makes and frees it, supervisor-control.c answers operators, supervisor-watchdog.c
- * keeps the time of watchdogs. */
+ * supervisor-setup.c makes and frees it, supervisor-control.c answers operators, supervisor-board.c has the
+ * process and supervisor-record.c its history, supervisor-watchdog.c keeps the time of watchdogs. */
 #pragma once
 
 #include "daemon/action.h"
@@ -16,8 +16,23 @@ LifeNow supervisor_now(void);
 /* Feeds the life cycle and does what it answers. */
 void supervisor_dispatch(Supervisor *s, const LifeEvent *e);
 
+/* The board's process: supervisor-board.c. */
+void supervisor_board_spawn(Supervisor *s); /* or reports that it failed */
+void supervisor_board_boot(Supervisor *s);  /* the door opens */
+void supervisor_board_kill(Supervisor *s);
+void supervisor_board_report_stuck(Supervisor *s);
+/* Takes charge of a board that an earlier run of the daemon has left behind; false when there is none. */
+bool supervisor_adopt_board(Supervisor *s);
 /* To the board, when there is one. */
 void supervisor_send(Supervisor *s, const LinkMessage *m);
+/* The directory that scripts see as "/", O_PATH; made when it is missing. A descriptor or an error. */
+int supervisor_open_flash(Supervisor *s) _must_check_;
+
+/* What is kept of a life's end: supervisor-record.c. */
+void supervisor_record(Supervisor *s);     /* life->next: the reset, and why; LIFE_EVENT_RECORDED follows */
+void supervisor_record_is_late(Supervisor *s);
+void supervisor_record_end(Supervisor *s); /* it sleeps, or mpyd stops */
+void supervisor_record_exception(Supervisor *s, BoardStage stage, const char *traceback);
 
 /* Watchdogs and the VM's progress: supervisor-watchdog.c. */
 int supervisor_watchdog_new(Supervisor *s) _must_check_;
@@ -116,9 +131,6 @@ ActionDoor supervisor_action_door(const Supervisor *s);
 /* usec: UINT64_MAX for off. */
 void supervisor_set_timer(sd_event_source *timer, uint64_t usec);
 
-/* Takes charge of a board that an earlier run of the daemon has left behind; false when there is none. */
-bool supervisor_adopt_board(Supervisor *s);
-
 /* The host around the board: supervisor-host.c. */
 int supervisor_host_begin(Supervisor *s) _must_check_; /* decides s->why, with its evidence */
 void supervisor_host_ended(Supervisor *s);             /* in good order */
@@ -130,9 +142,6 @@ void supervisor_host_follow(Supervisor *s);    /* after each event of the life c
 void supervisor_host_reload(Supervisor *s);    /* new configuration */
 /* None for so long, CONTROL_SNOOZE_MAX_USEC at most; 0 takes it back. Kept over a restart of the daemon. */
 void supervisor_host_snooze(Supervisor *s, uint64_t usec, const char *who);
-
-/* The directory that scripts see as "/", O_PATH; made when it is missing. A descriptor or an error. */
-int supervisor_open_flash(Supervisor *s) _must_check_;
 
 /* Keys that are taken once and not when the configuration is reloaded: supervisor-pending.c. */
 typedef enum ConfigTaken {
