@@ -31,7 +31,7 @@ typedef struct Entry {
         StreamIoctl *ioctl;    /* NULL: obj is the number of a descriptor */
         bool ask_for_fd;       /* each time: it may be closed by now */
         bool has_socket;       /* TLS: when it is not ready, its socket tells when to ask again */
-        int fd;                /* otherwise: its descriptor, or -1 */
+        int fd;                /* obj as a number; otherwise -1 */
         uint16_t events, revents;
 } Entry;
 
@@ -106,11 +106,10 @@ static uint16_t events_from_obj(mp_obj_t obj) {
         return (uint16_t) int_in_range(obj, UINT16_MAX, MP_ERROR_TEXT("not a mask of events"));
 }
 
-/* A stream of a class written in Python is asked for its descriptor only once. */
+/* A stream of a class written in Python is not asked for a descriptor, as on boards: many answer 0 to whatever
+ * they do not know. */
 static Entry entry_from(mp_obj_t obj) {
         Entry e = { .obj = obj, .fd = -1 };
-        mp_uint_t fd;
-        int error;
 
         if (mp_obj_is_int(obj)) {
                 e.fd = int_in_range(obj, INT_MAX, MP_ERROR_TEXT("not the number of a descriptor"));
@@ -119,8 +118,6 @@ static Entry entry_from(mp_obj_t obj) {
         e.ioctl = mp_get_stream_raise(obj, MP_STREAM_OP_IOCTL)->ioctl;
         e.ask_for_fd = !mp_obj_is_instance_type(mp_obj_get_type(obj));
         e.has_socket = e.ask_for_fd && mp_obj_get_type(obj)->name == MP_QSTR_SSLSocket;
-        if (!e.ask_for_fd && (fd = e.ioctl(obj, MP_STREAM_GET_FILENO, 0, &error)) != MP_STREAM_ERROR)
-                e.fd = (int) fd;
         return e;
 }
 
