@@ -36,7 +36,7 @@ enum {
 #define BOARD_USER_FORMAT "--user=%u:%u" /* uid and gid; no other group */
 
 #define LINK_MAGIC 0x4d50u /* "MP" */
-#define LINK_VERSION 7u
+#define LINK_VERSION 8u
 #define LINK_HEADER_SIZE 16u
 #define LINK_PAYLOAD_MAX 4080u
 #define LINK_MESSAGE_MAX (LINK_HEADER_SIZE + LINK_PAYLOAD_MAX)
@@ -59,13 +59,15 @@ typedef enum LinkType {
         LINK_PIN,           /* asks for a GPIO line; LINK_PIN_LINE follows */
         LINK_PIN_WAKE,      /* an edge at this line ends the deep sleep that LINK_RESET asks for next */
         LINK_OUTPUT,        /* whose output follows: at the REPL, the program's callbacks and threads print too */
+        LINK_PIN_LIST,      /* asks which lines there are; LINK_PIN_NAMES follows */
         /* supervisor → board */
         LINK_BOOT = 64,     /* go: everything a new VM must know */
-        LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code; ignored at a prompt */
+        LINK_INTERRUPT,     /* raise KeyboardInterrupt in running code, at a prompt only in a callback */
         LINK_STOP,          /* forced stop, step 1: as LINK_INTERRUPT, then end as for a soft reset */
         LINK_ABORT,         /* forced stop, step 2: VM abort, then end as for a soft reset */
         LINK_WATCHDOG_WARNING, /* a watchdog bites soon: call what the program has set for that */
         LINK_PIN_LINE,      /* the line's descriptor (SCM_RIGHTS), or why there is none */
+        LINK_PIN_NAMES,     /* what LINK_PIN may ask for */
         LINK_TYPE_INVALID = -EINVAL,
 } LinkType;
 
@@ -133,6 +135,16 @@ typedef struct LinkPin {
 } LinkPin;
 #define LINK_PIN_NAME_MAX 63u
 
+/* LINK_PIN_LIST: without names, and position is the number of names that came already. LINK_PIN_NAMES: those that
+ * follow, each with a NUL behind it; position is where to go on, 0 when there are no more. */
+typedef struct LinkPinNames {
+        uint32_t ticket;
+        uint32_t position;
+        const char *names;
+        size_t names_size;
+} LinkPinNames;
+#define LINK_PIN_NAMES_MAX (LINK_PAYLOAD_MAX - 8u)
+
 /* name: of a line that the board has; edges: GPIO_EDGE_…, not 0, and LINK_PIN_WAKE_NOW when one has come that
  * nobody has handled: the sleep ends as soon as it has begun. */
 #define LINK_PIN_WAKE_NOW (1u << 2)
@@ -197,6 +209,7 @@ typedef struct LinkMessage {
                 LinkPin pin;
                 LinkPinWake pin_wake;
                 LinkPinLine pin_line;
+                LinkPinNames pin_names;
         };
 } LinkMessage;
 

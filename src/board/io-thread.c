@@ -63,6 +63,9 @@ static void io_handle_link(void) {
                 case LINK_PIN_LINE:
                         pin_link_answer(&m.pin_line, fd);
                         break;
+                case LINK_PIN_NAMES:
+                        pin_link_answer_names(&m.pin_names);
+                        break;
                 case LINK_HELLO:
                 case LINK_STAGE:
                 case LINK_STAGE_END:
@@ -72,6 +75,7 @@ static void io_handle_link(void) {
                 case LINK_WATCHDOG:
                 case LINK_AWAKE:
                 case LINK_PIN:
+                case LINK_PIN_LIST:
                 case LINK_PIN_WAKE:
                 case LINK_OUTPUT:
                 case LINK_BOOT:

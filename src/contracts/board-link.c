@@ -33,6 +33,7 @@
 #define WATCHDOG_WARNING_SIZE 4u
 #define PIN_SIZE 4u /* and name */
 #define PIN_LINE_SIZE 16u /* and text */
+#define PIN_NAMES_SIZE 8u /* and names */
 #define ERRNO_MAX 4095u
 #define BOOT_SIZE (48u + LINK_UNIQUE_ID_SIZE)
 
@@ -87,6 +88,12 @@ static bool pin_name_valid(const char *name, size_t size) {
         return name && size > 0 && size <= LINK_PIN_NAME_MAX && !memchr(name, '\0', size);
 }
 
+static bool pin_names_valid(const LinkPinNames *n) {
+        if (n->names_size > LINK_PIN_NAMES_MAX || (!n->names && n->names_size > 0))
+                return false;
+        return n->names_size == 0 || n->names[n->names_size - 1] == '\0';
+}
+
 static bool pin_line_valid(const LinkPinLine *l) {
         return l->error <= ERRNO_MAX && l->direction < GPIO_DIRECTION_MAX && l->pull < GPIO_PULL_MAX &&
                l->text_size <= LINK_PIN_TEXT_MAX && (l->text || l->text_size == 0);
@@ -130,6 +137,10 @@ static bool message_valid(const LinkMessage *m) {
                        m->pin_wake.edges <= (3 | LINK_PIN_WAKE_NOW);
         case LINK_PIN_LINE:
                 return pin_line_valid(&m->pin_line);
+        case LINK_PIN_LIST:
+                return m->pin_names.names_size == 0;
+        case LINK_PIN_NAMES:
+                return pin_names_valid(&m->pin_names);
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -184,6 +195,11 @@ static size_t payload_layout(const LinkMessage *m, const char **ret_tail, size_t
                 *ret_tail = m->pin_line.text;
                 *ret_tail_size = m->pin_line.text_size;
                 return PIN_LINE_SIZE;
+        case LINK_PIN_LIST:
+        case LINK_PIN_NAMES:
+                *ret_tail = m->pin_names.names;
+                *ret_tail_size = m->pin_names.names_size;
+                return PIN_NAMES_SIZE;
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -257,6 +273,11 @@ static void encode_fixed(const LinkMessage *m, uint8_t *p) {
                 put32(p + 8, m->pin_line.direction);
                 put32(p + 12, m->pin_line.pull);
                 break;
+        case LINK_PIN_LIST:
+        case LINK_PIN_NAMES:
+                put32(p, m->pin_names.ticket);
+                put32(p + 4, m->pin_names.position);
+                break;
         case LINK_AWAKE:
         case LINK_UNREAD_INPUT:
         case LINK_INTERRUPT:
@@ -314,6 +335,32 @@ static bool decode_boot(const uint8_t *p, size_t size, LinkBoot *ret) {
                 .flash_quota = get64(p + 40),
         };
         memcpy(ret->unique_id, p + 48, LINK_UNIQUE_ID_SIZE);
+        return true;
+}
+
+static bool decode_pin_line(const uint8_t *p, size_t size, LinkPinLine *ret) {
+        if (size < PIN_LINE_SIZE)
+                return false;
+        *ret = (LinkPinLine) {
+                .ticket = get32(p),
+                .error = get32(p + 4),
+                .direction = get32(p + 8),
+                .pull = get32(p + 12),
+                .text = (const char *) p + PIN_LINE_SIZE,
+                .text_size = size - PIN_LINE_SIZE,
+        };
+        return true;
+}
+
+static bool decode_pin_names(const uint8_t *p, size_t size, LinkPinNames *ret) {
+        if (size < PIN_NAMES_SIZE)
+                return false;
+        *ret = (LinkPinNames) {
+                .ticket = get32(p),
+                .position = get32(p + 4),
+                .names = (const char *) p + PIN_NAMES_SIZE,
+                .names_size = size - PIN_NAMES_SIZE,
+        };
         return true;
 }
 
@@ -401,17 +448,10 @@ static bool decode_payload(const uint8_t *p, size_t size, LinkMessage *m) {
                 };
                 return true;
         case LINK_PIN_LINE:
-                if (size < PIN_LINE_SIZE)
-                        return false;
-                m->pin_line = (LinkPinLine) {
-                        .ticket = get32(p),
-                        .error = get32(p + 4),
-                        .direction = get32(p + 8),
-                        .pull = get32(p + 12),
-                        .text = (const char *) p + PIN_LINE_SIZE,
-                        .text_size = size - PIN_LINE_SIZE,
-                };
-                return true;
+                return decode_pin_line(p, size, &m->pin_line);
+        case LINK_PIN_LIST:
+        case LINK_PIN_NAMES:
+                return decode_pin_names(p, size, &m->pin_names);
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -527,6 +567,10 @@ const char *link_type_to_string(LinkType t) {
                 return "pin-wake";
         case LINK_PIN_LINE:
                 return "pin-line";
+        case LINK_PIN_LIST:
+                return "pin-list";
+        case LINK_PIN_NAMES:
+                return "pin-names";
         case LINK_TYPE_INVALID:
                 break;
         }

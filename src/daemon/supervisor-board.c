@@ -158,6 +158,9 @@ static void on_message(void *userdata, const LinkMessage *m) {
         case LINK_PIN:
                 supervisor_pins_ask(s, &m->pin);
                 break;
+        case LINK_PIN_LIST:
+                supervisor_pins_tell_names(s, &m->pin_names);
+                break;
         case LINK_PIN_WAKE:
                 supervisor_pins_wake(s, &m->pin_wake);
                 break;
@@ -167,6 +170,7 @@ static void on_message(void *userdata, const LinkMessage *m) {
         case LINK_ABORT:
         case LINK_WATCHDOG_WARNING:
         case LINK_PIN_LINE:
+        case LINK_PIN_NAMES:
                 on_fault(s, "it sent a message that only the supervisor sends");
                 break;
         case LINK_TYPE_INVALID:

@@ -148,6 +148,31 @@ void supervisor_pins_ask(Supervisor *s, const LinkPin *m) {
         safe_close(fd);
 }
 
+static void list_name(void *userdata, const GpioLineInfo *info) {
+        pin_name_list_add(userdata, info->name);
+}
+
+/* Of lines that a script may ask for. A chip that comes or goes between two messages moves the others: then one is told
+ * twice or missed. */
+void supervisor_pins_tell_names(Supervisor *s, const LinkPinNames *m) {
+        char buf[LINK_PIN_NAMES_MAX];
+        PinNameList l = {
+                .allow = s->config.pins.allow,
+                .reserve = s->config.pins.reserve,
+                .buf = buf,
+                .buf_size = sizeof buf,
+                .from = m->position,
+        };
+        int r = gpio_list(s->gpio, list_name, &l);
+
+        if (r < 0)
+                log_debug("The names of lines are not known: %s", strerrordesc_np(-r) ?: "?");
+        supervisor_send(s, &(LinkMessage) {
+                        .type = LINK_PIN_NAMES,
+                        .pin_names = { m->ticket, l.full ? l.n : 0, buf, l.size },
+                });
+}
+
 /* ---- deep sleep ---- */
 
 void supervisor_pins_wake(Supervisor *s, const LinkPinWake *m) {

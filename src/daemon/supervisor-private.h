@@ -73,6 +73,7 @@ void supervisor_pulses_done(Supervisor *s);
 int supervisor_pins_new(Supervisor *s) _must_check_;
 void supervisor_pins_done(Supervisor *s);             /* to their safe state, and released */
 void supervisor_pins_ask(Supervisor *s, const LinkPin *m);
+void supervisor_pins_tell_names(Supervisor *s, const LinkPinNames *m);
 void supervisor_pins_wake(Supervisor *s, const LinkPinWake *m); /* the sleep that comes next ends by this line */
 int supervisor_pins_list(Supervisor *s, void (*each)(void *data, const GpioLineInfo *info, int level),
                          void *data) _must_check_;

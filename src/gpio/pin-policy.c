@@ -11,6 +11,21 @@ bool pin_allowed(const char *allow, const char *reserve, const char *name) {
         return words_match(allow, name) && (streq(reserve, "none") || !words_match(reserve, name));
 }
 
+void pin_name_list_add(PinNameList *l, const char *name) {
+        size_t size = strlen(name) + 1;
+
+        if (l->full || size == 1 || size > l->buf_size || !pin_allowed(l->allow, l->reserve, name))
+                return;
+        if (l->n >= l->from) {
+                l->full = size > l->buf_size - l->size;
+                if (l->full)
+                        return;
+                memcpy(l->buf + l->size, name, size);
+                l->size += size;
+        }
+        l->n++;
+}
+
 /* A word NAME=LEVEL; false for others. */
 static bool take_apart(const char *word, size_t n, char name[static GPIO_NAME_MAX], int *ret_level) {
         if (n < 3 || n - 2 >= GPIO_NAME_MAX || word[n - 2] != '=')

@@ -32,6 +32,8 @@ size_t fuzz_seed(unsigned n, uint8_t *buf) {
                 { .type = LINK_AWAKE },
                 { .type = LINK_PIN, .pin = { 1, "GPIO17", 6 } },
                 { .type = LINK_PIN_WAKE, .pin_wake = { 1, "GPIO4", 5 } },
+                { .type = LINK_PIN_LIST, .pin_names = { 1, 2, NULL, 0 } },
+                { .type = LINK_PIN_NAMES, .pin_names = { 1, 2, "GPIO1\0X", 8 } },
                 { .type = LINK_PIN_LINE, .pin_line = { 1, 16, 0, 0, "used by leds", 12 } },
         };
         int size;
@@ -63,6 +65,8 @@ static void check_decoded(const LinkMessage *m, const uint8_t *message, size_t s
                 check_tail(message, size, m->pin_wake.name, m->pin_wake.name_size);
         if (m->type == LINK_PIN_LINE)
                 check_tail(message, size, m->pin_line.text, m->pin_line.text_size);
+        if (m->type == LINK_PIN_NAMES)
+                check_tail(message, size, m->pin_names.names, m->pin_names.names_size);
         FUZZ_CHECK(link_encode(m, again, sizeof again) == (int) size);
         FUZZ_CHECK(memcmp(again, message, size) == 0);
         for (size_t less = 0; less < size; less += 1 + size / 8)

@@ -54,6 +54,38 @@ def test_one_object_for_a_line(repl):
         assert error(repl, f"Pin('{wrong}')") == f"ValueError: Pin({wrong}) doesn't exist"
 
 
+def test_the_board_lists_its_lines_and_requests_none(board, repl):
+    """dir() and TAB try every word that the VM knows; a line is taken when its pin is used, not before."""
+    names = repl.line("[n for n in dir(Pin.board) if n[0] != '_'] == dir(Pin.cpu)[1:], "
+                      "len([n for n in dir(Pin.board) if n.startswith('GPIO')])")
+    assert names == "(True, 28)\r\n"
+    repl.write(b"Pin.board.GPIO1\t")
+    told = repl.read_until(b">>> Pin.board.GPIO1")
+    assert all(f"GPIO{n}".encode() in told for n in range(10, 20))
+    repl.write(b"\x03")
+    repl.read_until(b">>> ")
+    assert repl.line("hasattr(Pin.board, 'GPIO99'), getattr(Pin.board, '4', None), Pin.board.GP7") == (
+        "(False, None, Pin(GPIO7))\r\n")
+    assert not any(line["consumer"] == "mpyd" for line in lines(board).values())
+    # Each way to use one.
+    for n, use in enumerate((".value()", "()", ".on()", ".toggle()", ".mode()", ".pull()", ".init(Pin.IN)",
+                             ".irq(print, Pin.IRQ_FALLING)", ".low()"), 10):
+        repl.line(f"Pin.board.GPIO{n}{use}")
+        assert lines(board)[f"GPIO{n}"]["consumer"] == "mpyd", use
+    repl.line("Signal(Pin.board.GPIO20, invert=True).value()")
+    repl.line("import machine; machine.time_pulse_us(Pin.board.GPIO21, 1, 10); Pin(Pin.board.GPIO22)")
+    assert [n for n in range(28) if lines(board)[f"GPIO{n}"]["consumer"] == "mpyd"] == [*range(10, 19), 20, 21, 22]
+    assert repl.line("Pin.board.GPIO22, Pin.board.GPIO22 is Pin(22)") == "(Pin(GPIO22, mode=IN), True)\r\n"
+
+
+def test_the_board_lists_what_scripts_may_have(boards):
+    b = boards({}, config={**CHIP, "pins": {"allow": "GPIO1? GPIO4", "reserve": "GPIO17"}})
+    repl = b.friendly()
+    repl.line("from machine import Pin")
+    want = ["GPIO4", *(f"GPIO{n}" for n in range(10, 20) if n != 17)]
+    assert sorted(eval(repl.line("[n for n in dir(Pin.board) if n[0] == 'G']"))) == sorted(want)
+
+
 def test_levels(board, repl):
     repl.line("p = Pin(17, Pin.OUT)")
     assert repl.line("p.value(), p()") == "(0, 0)\r\n"

@@ -25,10 +25,11 @@ USER = 65534 if os.geteuid() == 0 else None
 ARGUMENTS = [f"--user={USER}:{USER}"] if USER else []
 SLOW = 5 if "ASAN_OPTIONS" in os.environ else 1
 
-VERSION = 7  # LINK_VERSION
+VERSION = 8  # LINK_VERSION
 HEADER = struct.Struct("<HHHHII")
 HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG, WATCHDOG, AWAKE = range(1, 9)
 BOOT, INTERRUPT, STOP, ABORT, WATCHDOG_WARNING = range(64, 69)
+PIN_LIST, PIN_NAMES = 12, 70
 SOFT, HARD, DEEPSLEEP = range(3)
 RAW_REPL, SKIP_MAIN = 1, 2
 SAFE_MODE_USER = 17
@@ -151,6 +152,11 @@ class Board:
             self.messages.append(("watchdog", which, timeout, warn))
         elif kind == AWAKE:
             self.messages.append(("awake",))
+        elif kind == PIN_LIST:
+            ticket, position = struct.unpack("<II", payload)
+            self.messages.append(("pin-list", position))
+            names, following = self.pin_names[position]
+            self.send(PIN_NAMES, struct.pack("<II", ticket, following) + b"".join(n + b"\0" for n in names))
         elif kind == LOG:
             self.messages.append(("log", payload[0], payload[1:].decode()))
 
@@ -873,6 +879,23 @@ def test_stuck_in_c_is_neither(board):
     before = word(b, 2)
     b.settle(0.5)
     assert word(b, 2) == before and word(b, 3) == 0
+
+
+def test_names_of_lines_come_in_pieces(board):
+    b = board().raw()
+    b.pin_names = {0: ([b"GPIO2", b"ID_SDA", b"-"], 3), 3: ([b"4th", b"LED \xff", b"OWN"], 6), 6: ([b"GPIO2", b"Z_9"], 0)}
+    dirs = "from machine import Pin; print([n for n in dir(Pin.board) if n[0] != '_'])"
+    b.run("GPIO3 = OWN = Z_9 = 4")  # words that dir() knows
+    assert sorted(eval(b.run(dirs))) == ["GPIO2", "ID_SDA", "OWN", "Z_9"]
+    assert [m for m in b.messages if m[0] == "pin-list"] == [("pin-list", 0), ("pin-list", 3), ("pin-list", 6)]
+    assert b.run("print(Pin.board.OWN, Pin.cpu.GP2, hasattr(Pin.board, 'GPIO3'))").split() == (
+        ["Pin(OWN)", "Pin(GPIO2)", "False"])
+    # One that is plugged in is found, but not looked for at each word.
+    b.pin_names = {0: ([b"GPIO3"], 0)}
+    b.run("import time; time.sleep(1.1)")
+    assert b.run("print(Pin.board.GPIO3, [hasattr(Pin.board, 'none%d' % n) for n in range(9)].count(True))").split() == (
+        ["Pin(GPIO3)", "0"])
+    assert [m for m in b.messages if m[0] == "pin-list"][3:] == [("pin-list", 0)]
 
 
 def test_what_is_not_there_yet_is_absent(board):

@@ -47,6 +47,9 @@ static const LinkMessage samples[] = {
         { .type = LINK_PIN_LINE, .pin_line = { 7, 0, 2, 3, "simulated:17", 12 } },
         { .type = LINK_PIN_LINE, .pin_line = { 8, EBUSY, 0, 0, NULL, 0 } },
         { .type = LINK_OUTPUT, .stage = { BOARD_STAGE_REPL, 12 } },
+        { .type = LINK_PIN_LIST, .pin_names = { 8, 40, NULL, 0 } },
+        { .type = LINK_PIN_NAMES, .pin_names = { 8, 42, "GPIO0\0LED", 10 } },
+        { .type = LINK_PIN_NAMES, .pin_names = { UINT32_MAX, 0, NULL, 0 } },
 };
 
 static void assert_tail_equal(const char *a, size_t a_size, const char *b, size_t b_size) {
@@ -121,6 +124,13 @@ static void assert_same(const LinkMessage *a, const LinkMessage *b) {
                 assert_int_equal(a->pin_line.pull, b->pin_line.pull);
                 assert_tail_equal(a->pin_line.text, a->pin_line.text_size, b->pin_line.text, b->pin_line.text_size);
                 break;
+        case LINK_PIN_LIST:
+        case LINK_PIN_NAMES:
+                assert_int_equal(a->pin_names.ticket, b->pin_names.ticket);
+                assert_int_equal(a->pin_names.position, b->pin_names.position);
+                assert_tail_equal(a->pin_names.names, a->pin_names.names_size, b->pin_names.names,
+                                  b->pin_names.names_size);
+                break;
         case LINK_AWAKE:
         case LINK_INTERRUPT:
         case LINK_STOP:
@@ -172,7 +182,7 @@ static void test_round_trip(void **state) {
 /* The bytes on the wire, once in full: both programs may be of different builds. */
 static void test_wire_format(void **state) {
         static const uint8_t expected[] = {
-                0x50, 0x4d, 7, 0, 64, 0, 0, 0, 56, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
+                0x50, 0x4d, 8, 0, 64, 0, 0, 0, 56, 0, 0, 0, 0x04, 0x03, 0x02, 0x01, /* header */
                 3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 15, 0, 0, 0, 4, 0, 0, 0,
                 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
                 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -219,6 +229,7 @@ static void test_wrong_payload_size(void **state) {
                 { LINK_AWAKE, 0, 0 },        { LINK_PIN, 4 + 1, 4 + LINK_PIN_NAME_MAX },
                 { LINK_PIN_LINE, 16, 16 + LINK_PIN_TEXT_MAX },
                 { LINK_PIN_WAKE, 4 + 1, 4 + LINK_PIN_NAME_MAX },
+                { LINK_PIN_LIST, 8, 8 },     { LINK_PIN_NAMES, 8, LINK_PAYLOAD_MAX },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
@@ -408,7 +419,7 @@ static void test_encode_refuses(void **state) {
                 { .type = (LinkType) 0 },
                 { .type = LINK_TYPE_INVALID },
                 { .type = (LinkType) 63 },
-                { .type = (LinkType) (LINK_PIN_LINE + 1) },
+                { .type = (LinkType) (LINK_PIN_NAMES + 1) },
                 { .type = LINK_PIN, .pin = { 1, "", 0 } },
                 { .type = LINK_PIN_WAKE, .pin_wake = { 0, "GPIO1", 5 } },
                 { .type = LINK_PIN_WAKE, .pin_wake = { LINK_PIN_WAKE_NOW, "GPIO1", 5 } },
@@ -420,6 +431,9 @@ static void test_encode_refuses(void **state) {
                 { .type = LINK_PIN_LINE, .pin_line = { 1, 0, 4, 0, NULL, 0 } },
                 { .type = LINK_PIN_LINE, .pin_line = { 1, 0, 0, 4, NULL, 0 } },
                 { .type = LINK_PIN_LINE, .pin_line = { 1, 0, 0, 0, NULL, 1 } },
+                { .type = LINK_PIN_LIST, .pin_names = { 1, 0, "x", 2 } },
+                { .type = LINK_PIN_NAMES, .pin_names = { 1, 0, "x", 1 } },
+                { .type = LINK_PIN_NAMES, .pin_names = { 1, 0, NULL, 1 } },
                 { .type = LINK_HELLO, .hello = { LINK_VERSION + 1 } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_INVALID } },
                 { .type = LINK_STAGE, .stage = { BOARD_STAGE_MAX } },

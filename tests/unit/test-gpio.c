@@ -43,6 +43,32 @@ static void test_allowed(void **state) {
                 assert_int_equal(pin_allowed(rows[i].allow, rows[i].reserve, rows[i].name), rows[i].allowed);
 }
 
+/* Told in pieces, they are told once each, in their order. */
+static void test_name_lists(void **state) {
+        static const char *const names[] = { "A", "", "GPIO1", "LED", "no", "much too long for it", "GPIO22", "Z" };
+        const char *const expected = "A\0GPIO1\0LED\0GPIO22\0Z";
+
+        for (size_t room = 7; room <= 32; room++) {
+                char buf[32], all[64];
+                size_t size = 0;
+                PinNameList l = { .full = true };
+
+                for (unsigned pieces = 0; l.full; pieces++) {
+                        l = (PinNameList) {
+                                .allow = "*", .reserve = "no", .buf = buf, .buf_size = MIN(room, (size_t) 20),
+                                .from = l.n,
+                        };
+                        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                                pin_name_list_add(&l, names[i]);
+                        assert_true(l.size > 0 && l.size <= l.buf_size && pieces < 5);
+                        memcpy(all + size, buf, l.size);
+                        size += l.size;
+                }
+                assert_int_equal(size, 2 + 6 + 4 + 7 + 2);
+                assert_memory_equal(all, expected, size);
+        }
+}
+
 static void test_safe_levels(void **state) {
         const char *at = " GPIO17=0 GPIO27=1  pinctrl-bcm2711:4=1";
         char name[GPIO_NAME_MAX];
@@ -373,6 +399,7 @@ static void test_unread_edges(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_allowed),
+                cmocka_unit_test(test_name_lists),
                 cmocka_unit_test(test_safe_levels),
                 cmocka_unit_test(test_settings_there_and_back),
                 cmocka_unit_test(test_electricity),

@@ -221,7 +221,7 @@ static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *pos, mp_map_t *kw) {
                 { MP_QSTR_hard, MP_ARG_KW_ONLY | MP_ARG_BOOL, { .u_bool = false } },
                 { MP_QSTR_debounce, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
         };
-        Pin *p = MP_OBJ_TO_PTR(pos[0]);
+        Pin *p = machine_pin_self(pos[0]);
         mp_arg_val_t args[ARG_MAX];
         mp_int_t wake = 0;
         mp_obj_t handler;

@@ -76,54 +76,85 @@ bool machine_pin_is_output(const Pin *p) {
         return p->settings.direction == GPIO_DIRECTION_OUTPUT || p->settings.direction == GPIO_DIRECTION_OPEN_DRAIN;
 }
 
-/* "GP17", as a Pico has it. */
-static bool is_pico_name(const char *name) {
-        return strncmp(name, "GP", 2) == 0 && name[2] != '\0' && name[2 + strspn(name + 2, "0123456789")] == '\0';
+bool machine_pin_pico_name(const char *name, char ret[static LINK_PIN_NAME_MAX + 1]) {
+        return strncmp(name, "GP", 2) == 0 && name[2] != '\0' && name[2 + strspn(name + 2, "0123456789")] == '\0' &&
+               (size_t) snprintf(ret, LINK_PIN_NAME_MAX + 1, "GPIO%s", name + 2) <= LINK_PIN_NAME_MAX;
 }
 
-static Pin *pin_find(const char *name);
+static Pin *pin_new(const char *name) {
+        Pin *p = mp_obj_malloc(Pin, &machine_pin_type);
 
-static Pin *pin_find_pico(const char *name) {
-        char line[LINK_PIN_NAME_MAX + sizeof "IO"];
+        memset((char *) p + sizeof p->base, 0, sizeof *p - sizeof p->base);
+        (void) snprintf(p->name, sizeof p->name, "%s", name);
+        p->request.serve = machine_pin_serve;
+        return p;
+}
 
-        if (!is_pico_name(name) || (size_t) snprintf(line, sizeof line, "GPIO%s", name + 2) > LINK_PIN_NAME_MAX)
+static void make_known(Pin *p) {
+        p->next = MP_STATE_PORT(machine_pins);
+        MP_STATE_PORT(machine_pins) = p;
+}
+
+static void take_line(Pin *p, const PinAnswer *a) {
+        check(gpio_line_init(&p->line, a->fd));
+        p->settings = (GpioSettings) {
+                .direction = (GpioDirection) a->line.direction,
+                .pull = (GpioPull) a->line.pull,
+        };
+        if (machine_pin_is_output(p)) /* what a soft reset has left */
+                p->settings.value = gpio_line_get(&p->line) == 1;
+        p->held = true;
+}
+
+/* p with its line, or who is known by that name; NULL: there is no such line. */
+static Pin *pin_hold(Pin *p) {
+        PinAnswer a;
+        Pin *known;
+
+        if (p->held)
+                return p;
+        ask(p->name, &a);
+        if (a.line.error == ENOENT)
                 return NULL;
-        return pin_find(line);
+        if (a.line.error != 0)
+                raise_os_error((int) a.line.error, a.text);
+        known = pin_known(p->name);
+        if (known && known->held) { /* another thread was quicker */
+                (void) close(a.fd);
+                return known;
+        }
+        take_line(known ?: p, &a);
+        if (!known)
+                make_known(p);
+        return known ?: p;
 }
 
 /* NULL: there is no such line. */
 static Pin *pin_find(const char *name) {
-        PinAnswer a;
+        char line[LINK_PIN_NAME_MAX + 1];
+        Pin *p = pin_hold(pin_known(name) ?: pin_new(name)); /* first the object: a descriptor would be lost */
+
+        return p || !machine_pin_pico_name(name, line) ? p : pin_hold(pin_known(line) ?: pin_new(line));
+}
+
+Pin *machine_pin_named(const char *name) {
         Pin *p = pin_known(name);
 
-        if (p)
-                return p;
-        p = mp_obj_malloc(Pin, &machine_pin_type); /* first: a descriptor would be lost */
-        ask(name, &a);
-        if (a.line.error == ENOENT)
-                return pin_find_pico(name);
-        if (a.line.error != 0)
-                raise_os_error((int) a.line.error, a.text);
-        if (pin_known(name)) { /* another thread was quicker */
-                (void) close(a.fd);
-                return pin_known(name);
+        if (!p) {
+                p = pin_new(name);
+                make_known(p);
         }
-        check(gpio_line_init(&p->line, a.fd));
-        p->settings = (GpioSettings) {
-                .direction = (GpioDirection) a.line.direction,
-                .pull = (GpioPull) a.line.pull,
-        };
-        (void) snprintf(p->name, sizeof p->name, "%s", name);
-        if (machine_pin_is_output(p)) /* what a soft reset has left */
-                p->settings.value = gpio_line_get(&p->line) == 1;
-        p->irq = NULL;
-        p->trigger = p->irq_flags = p->irq_ticks_us = 0;
-        p->request = (IrqRequest) { .serve = machine_pin_serve };
-        p->n_waiting = 0;
-        p->overrun_told = false;
-        p->next = MP_STATE_PORT(machine_pins);
-        MP_STATE_PORT(machine_pins) = p;
         return p;
+}
+
+static NORETURN void raise_no_pin(const char *name) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Pin(%s) doesn't exist"), name);
+}
+
+Pin *machine_pin_self(mp_obj_t self) {
+        Pin *p = MP_OBJ_TO_PTR(self);
+
+        return pin_hold(p) ?: (raise_no_pin(p->name), NULL);
 }
 
 /* Also a number or a name, where others take only a Pin. */
@@ -132,11 +163,11 @@ Pin *pin_from_obj(void *obj) {
         Pin *p;
 
         if (mp_obj_is_exact_type(obj, &machine_pin_type))
-                return MP_OBJ_TO_PTR(obj);
+                return machine_pin_self(obj);
         name_from_obj(obj, name);
         p = pin_find(name);
         if (!p)
-                mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Pin(%s) doesn't exist"), name);
+                raise_no_pin(name);
         return p;
 }
 
@@ -295,7 +326,7 @@ mp_obj_t mp_pin_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, 
 }
 
 static mp_obj_t pin_init_method(size_t n_args, const mp_obj_t *args, mp_map_t *kw) {
-        pin_init_from(MP_OBJ_TO_PTR(args[0]), n_args - 1, args + 1, kw);
+        pin_init_from(machine_pin_self(args[0]), n_args - 1, args + 1, kw);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(pin_init_obj, 1, pin_init_method);
@@ -303,7 +334,7 @@ static MP_DEFINE_CONST_FUN_OBJ_KW(pin_init_obj, 1, pin_init_method);
 /* ---- levels ---- */
 
 static mp_obj_t pin_call(mp_obj_t self_in, size_t n_args, size_t n_kw, const mp_obj_t *args) {
-        Pin *p = MP_OBJ_TO_PTR(self_in);
+        Pin *p = machine_pin_self(self_in);
 
         mp_arg_check_num(n_args, n_kw, 0, 1, false);
         if (n_args == 0)
@@ -318,19 +349,19 @@ static mp_obj_t pin_value(size_t n_args, const mp_obj_t *args) {
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(pin_value_obj, 1, 2, pin_value);
 
 static mp_obj_t pin_off(mp_obj_t self) {
-        pin_write(MP_OBJ_TO_PTR(self), 0);
+        pin_write(machine_pin_self(self), 0);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(pin_off_obj, pin_off);
 
 static mp_obj_t pin_on(mp_obj_t self) {
-        pin_write(MP_OBJ_TO_PTR(self), 1);
+        pin_write(machine_pin_self(self), 1);
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(pin_on_obj, pin_on);
 
 static mp_obj_t pin_toggle(mp_obj_t self) {
-        Pin *p = MP_OBJ_TO_PTR(self);
+        Pin *p = machine_pin_self(self);
 
         pin_write(p, !p->settings.value);
         return mp_const_none;
@@ -338,7 +369,7 @@ static mp_obj_t pin_toggle(mp_obj_t self) {
 static MP_DEFINE_CONST_FUN_OBJ_1(pin_toggle_obj, pin_toggle);
 
 static mp_obj_t pin_mode(size_t n_args, const mp_obj_t *args) {
-        Pin *p = MP_OBJ_TO_PTR(args[0]);
+        Pin *p = machine_pin_self(args[0]);
 
         if (n_args == 1)
                 return mode_to_obj(p);
@@ -348,7 +379,7 @@ static mp_obj_t pin_mode(size_t n_args, const mp_obj_t *args) {
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(pin_mode_obj, 1, 2, pin_mode);
 
 static mp_obj_t pin_pull(size_t n_args, const mp_obj_t *args) {
-        Pin *p = MP_OBJ_TO_PTR(args[0]);
+        Pin *p = machine_pin_self(args[0]);
 
         if (n_args == 1)
                 return pull_to_obj(p);
@@ -357,22 +388,6 @@ static mp_obj_t pin_pull(size_t n_args, const mp_obj_t *args) {
         return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(pin_pull_obj, 1, 2, pin_pull);
-
-/* ---- Pin.board, Pin.cpu ---- */
-
-/* Names of lines as attributes: Pin.board.GPIO17, Pin.cpu.GPIO17. */
-static void names_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
-        Pin *p;
-
-        if (dest[0] != MP_OBJ_NULL || attr == MP_QSTR___name__)
-                return;
-        p = pin_find(qstr_str(attr));
-        if (p)
-                dest[0] = MP_OBJ_FROM_PTR(p);
-}
-
-static MP_DEFINE_CONST_OBJ_TYPE(pin_names_type, MP_QSTR_board, MP_TYPE_FLAG_NONE, attr, names_attr);
-static const mp_obj_base_t pin_names = { &pin_names_type };
 
 /* ---- the class ---- */
 
@@ -385,6 +400,10 @@ static void pin_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind_t
         };
         const Pin *p = MP_OBJ_TO_PTR(self_in);
 
+        if (!p->held) { /* looking at it takes it from nobody */
+                mp_printf(print, "Pin(%s)", p->name);
+                return;
+        }
         mp_printf(print, "Pin(%s, mode=%s", p->name, modes[p->settings.direction]);
         if (p->settings.pull == GPIO_PULL_UP || p->settings.pull == GPIO_PULL_DOWN)
                 mp_printf(print, ", pull=%s", p->settings.pull == GPIO_PULL_UP ? "PULL_UP" : "PULL_DOWN");
@@ -393,7 +412,7 @@ static void pin_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind_t
 
 /* For machine.Signal and what else takes something that is like a pin. */
 static mp_uint_t pin_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg, int *errcode) {
-        Pin *p = MP_OBJ_TO_PTR(self_in);
+        Pin *p = machine_pin_self(self_in);
 
         switch (request) {
         case MP_PIN_READ:
@@ -421,8 +440,8 @@ static const mp_rom_map_elem_t pin_locals_table[] = {
         { MP_ROM_QSTR(MP_QSTR_pull), MP_ROM_PTR(&pin_pull_obj) },
         { MP_ROM_QSTR(MP_QSTR_irq), MP_ROM_PTR(&machine_pin_irq_obj) },
         { MP_ROM_QSTR(MP_QSTR_irq_ticks_us), MP_ROM_PTR(&machine_pin_irq_ticks_us_obj) },
-        { MP_ROM_QSTR(MP_QSTR_board), MP_ROM_PTR(&pin_names) },
-        { MP_ROM_QSTR(MP_QSTR_cpu), MP_ROM_PTR(&pin_names) },
+        { MP_ROM_QSTR(MP_QSTR_board), MP_ROM_PTR(&machine_pin_names) },
+        { MP_ROM_QSTR(MP_QSTR_cpu), MP_ROM_PTR(&machine_pin_names) },
         { MP_ROM_QSTR(MP_QSTR_IN), MP_ROM_INT(MODE_IN) },
         { MP_ROM_QSTR(MP_QSTR_OUT), MP_ROM_INT(MODE_OUT) },
         { MP_ROM_QSTR(MP_QSTR_OPEN_DRAIN), MP_ROM_INT(MODE_OPEN_DRAIN) },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the two halves of machine.Pin share: machine-pin.c has the line, its modes and levels; machine-pin-irq.c its
- * edges, from the kernel to a handler, and what they wake. */
+/* What the parts of machine.Pin share: machine-pin.c has the line, its modes and levels; machine-pin-irq.c its
+ * edges, from the kernel to a handler, and what they wake; machine-pin-names.c which lines there are. */
 #pragma once
 
 #include "util/macros.h"
@@ -23,6 +23,7 @@ typedef struct Pin {
         mp_obj_base_t base;
         struct Pin *next;        /* of MP_STATE_PORT(machine_pins); never taken out of it */
         char name[LINK_PIN_NAME_MAX + 1];
+        bool held;               /* requested: what follows means something */
         GpioLine line;
         GpioSettings settings;   /* as we know them; value is what it drives or will drive */
         mp_irq_obj_t *irq;       /* NULL: never asked for */
@@ -39,6 +40,13 @@ typedef struct Pin {
         bool wake_seen;          /* under the IRQ lock: an edge that no handler was there for */
 } Pin;
 
+/* self of a method: its line is requested, if it is not yet; ValueError, OSError. */
+Pin *machine_pin_self(mp_obj_t self);
+/* The object for a line that there is, by its own name; the line is not requested. */
+Pin *machine_pin_named(const char *name);
+/* "GP17", as a Pico has it, as the line's name. False for others, and when it is too long. */
+bool machine_pin_pico_name(const char *name, char ret[static LINK_PIN_NAME_MAX + 1]);
+
 /* Settings of the line, put into effect and remembered; OSError. */
 void machine_pin_apply(Pin *p, const GpioSettings *s);
 bool machine_pin_is_output(const Pin *p);
@@ -46,6 +54,8 @@ bool machine_pin_is_output(const Pin *p);
 void machine_pin_serve(IrqRequest *r);
 /* With the IRQ lock: what has come is queued for the handler. */
 void machine_pin_take_edges(Pin *p);
+
+extern const mp_obj_base_t machine_pin_names; /* Pin.board, Pin.cpu */
 
 MP_DECLARE_CONST_FUN_OBJ_KW(machine_pin_irq_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(machine_pin_irq_ticks_us_obj);
