@@ -310,6 +310,53 @@ for f in (w.setblocking, False), (w.cipher,), (w.close,):
     assert b.get("Crashes") == 0
 
 
+def test_a_handshake_that_fails_closes_the_connection(b, pki):
+    """At once, not when memory is collected: the peer would wait, and a server run out of descriptors."""
+    repl = b.raw()
+    port = int(run(repl, f"""
+import asyncio, socket, ssl
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain('cert.pem', 'key.pem')
+said = []
+async def serve(reader, writer):
+    try:
+        await reader.read(1)
+    except Exception as e:
+        said.append(e)
+    writer.close()
+    await writer.wait_closed()
+l = socket.socket()
+l.bind(('{HOST}', 0))
+print(l.getsockname()[1])
+l.close()
+"""))
+    repl.send_raw(f"""
+import gc
+gc.collect()
+gc.disable()
+async def main():
+    server = await asyncio.start_server(serve, '{HOST}', {port}, ssl=c)
+    print('serves')
+    while len(said) < 30:
+        await asyncio.sleep_ms(20)
+    await asyncio.sleep_ms(200)
+    server.close()
+asyncio.run(main())
+print(len(said), {{type(e) for e in said}} == {{OSError}})
+gc.enable()
+""")
+    repl.read_until(b"serves\r\n")
+    for _ in range(30):
+        with socket.create_connection((HOST, port)) as s:
+            s.settimeout(scaled(20))
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):  # the rest of the request is not read
+                while s.recv(100):  # an alert may come, the end must
+                    pass
+    assert repl.read_until(b"\x04>") == b"30 True\r\n\x04\x04>"
+    assert b.get("Crashes") == 0
+
+
 def test_waiting_for_a_connection(b, pki):
     """Not asked again and again while nothing comes; what was read ahead of the program is ready at once."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -3,7 +3,9 @@
  *
  * An error of a connection whose handshake is over (a time-out, a peer that has gone) is the error of that read or write,
  * and the connection can be closed. With Debian 12's mbedtls, which upstream takes to be on its way through the
- * handshake for ever, it would let go of the socket without closing it. And it is a positive errno, each time. */
+ * handshake for ever, it would let go of the socket without closing it. And it is a positive errno, each time.
+ *
+ * Of a handshake that has failed it does let go without: tls_connection_free() (tls.c) closes the socket then. */
 #pragma once
 
 #include <mbedtls/ssl.h>

@@ -21,7 +21,9 @@
 #include <sys/stat.h>
 
 #include "py/mperrno.h"
+#include "py/objtype.h"
 #include "py/runtime.h"
+#include "py/stream.h"
 
 /* Debian's package ca-certificates makes it. */
 #define CA_CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
@@ -77,6 +79,16 @@ void tls_ciphersuites_set(mbedtls_ssl_config *conf, const int *suites) {
 /* Numbers down to there are an errno of the socket's, negative as mbedtls hands it on. */
 #define ERRNO_LAST (-256)
 
+#ifndef MBEDTLS_PRIVATE
+#define MBEDTLS_PRIVATE(member) member
+#endif
+
+/* A handshake that has failed in a read or write: its connection is about to be let go of. */
+static _Thread_local struct {
+        const mbedtls_ssl_context *ssl;
+        mp_obj_t socket;
+} failed;
+
 /* For tls-port.h: whether the handshake is over, so that this is the error of one read or write. */
 bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_error);
 bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_error) {
@@ -88,12 +100,26 @@ bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_er
 
         if (over && *error < 0 && *error > ERRNO_LAST)
                 *error = *last_error = -*error;
+        if (!over && *error < 0 && *error != MBEDTLS_ERR_SSL_CONN_EOF) {
+                failed.ssl = ssl;
+                failed.socket = *(mp_obj_t *) ssl->MBEDTLS_PRIVATE(p_bio);
+        }
         return over;
 }
 
-#ifndef MBEDTLS_PRIVATE
-#define MBEDTLS_PRIVATE(member) member
-#endif
+/* Stands for mbedtls_ssl_free(). After a handshake that has failed nobody else would close the socket before the next
+ * collection, which may be far: the peer waits for us, and a server keeps a descriptor for whoever knocks. One of a
+ * class written in Python is left to its program. */
+void tls_connection_free(mbedtls_ssl_context *ssl);
+void tls_connection_free(mbedtls_ssl_context *ssl) {
+        mp_obj_t socket = failed.ssl == ssl ? failed.socket : MP_OBJ_NULL;
+        int error;
+
+        failed.ssl = NULL;
+        mbedtls_ssl_free(ssl);
+        if (socket != MP_OBJ_NULL && !mp_obj_is_instance_type(mp_obj_get_type(socket)))
+                (void) mp_get_stream(socket)->ioctl(socket, MP_STREAM_CLOSE, 0, &error);
+}
 
 /* Stands for mbedtls_ssl_read(): a peer that has said that nothing more comes has said so for good. Most close the
  * socket then, which is there to be read again; one that waits for our close() would never be heard by asyncio, which
