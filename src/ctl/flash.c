@@ -101,7 +101,7 @@ int flash_explain(const char *doing, const char *path, int error) {
                 advise("its mode says who may; try sudo");
                 return CTL_EXIT_PERMISSION;
         case -EBUSY:
-                if (streq(path, "/"))
+                if (streq(path, "/") && streq(doing, "remove"))
                         advise("the whole flash is emptied by: mpyctl factory-reset");
                 break;
         case -EISDIR:

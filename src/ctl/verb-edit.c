@@ -52,13 +52,19 @@ static int draft_make(Draft *d, const Flash *f, const char *path) {
         return fstat(from, &d->before) < 0 ? -errno : copy_all(from, to, NULL);
 }
 
-/* $VISUAL, $EDITOR or Debian's editor(1), which may be a command with arguments. */
-static int run_editor(const char *path) {
+/* Which may be a command with arguments; NULL: none was chosen. */
+static const char *chosen_editor(void) {
         const char *visual = getenv("VISUAL"), *editor = getenv("EDITOR");
+
+        return visual && *visual ? visual : editor && *editor ? editor : NULL;
+}
+
+/* $VISUAL, $EDITOR or Debian's editor(1). */
+static int run_editor(const char *path) {
+        const char *editor = chosen_editor() ?: "editor";
         int status;
         pid_t pid;
 
-        editor = visual && *visual ? visual : editor && *editor ? editor : "editor";
         pid = fork();
         if (pid < 0)
                 return -errno;
@@ -109,7 +115,7 @@ static int edit(Draft *d, const Flash *f, const char *path) {
         struct stat first, last;
         int r;
 
-        r = draft_make(d, f, path);
+        r = streq(path, "/") ? -EISDIR : draft_make(d, f, path);
         if (r < 0)
                 return flash_explain("edit", path, r);
         if (stat(d->path, &first) < 0)
@@ -150,6 +156,11 @@ static int edit_run(const Ctl *c, const Invocation *in) {
 
         if (c->json) {
                 complain("edit has no JSON form.");
+                return CTL_EXIT_USAGE;
+        }
+        if (!chosen_editor() && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+                complain("There is no terminal to edit at.");
+                advise("VISUAL=COMMAND mpyctl edit lets a command do it; mpyctl cp FILE :PATH stores a file");
                 return CTL_EXIT_USAGE;
         }
         r = flash_open(c, &f);

@@ -163,8 +163,8 @@ const Verb verb_eval = {
         .usage = "[OPTIONS] EXPR",
         .help = "Evaluates EXPR on the board, in a fresh VM (a soft reset first, boot.py runs,\n"
                 "main.py does not until the next soft reset), and prints its repr().\n"
-                "With --json: an object with ok, repr, value (where JSON can say it), printed,\n"
-                "error.\n\n"
+                "With --json: an object with ok, printed, error (the traceback, or null) and, when\n"
+                "there was none, repr and value (where JSON can say it).\n\n"
                 "Options:\n" CODE_OPTIONS_HELP "\n"
                 "Examples:\n"
                 "  mpyctl eval '2**100'\n"

@@ -195,6 +195,7 @@ static int log_run(const Ctl *c, const Invocation *in) {
 
         if (lines && (parse_u64(lines, &n) < 0 || n > UINT32_MAX)) {
                 complain("\"%s\" is not a number of lines.", lines);
+                advise("mpyctl log -n 100 shows the last hundred");
                 return CTL_EXIT_USAGE;
         }
         return invocation_has(in, 'f') ? log_follow(c, (uint32_t) n) : log_print(c, (uint32_t) n);

@@ -149,6 +149,11 @@ static int mip_run(const Ctl *c, const Invocation *in) {
                 advise("mpyctl mip install PACKAGE; to remove one: mpyctl rm -r :lib/PACKAGE");
                 return CTL_EXIT_USAGE;
         }
+        if (in->n_arguments < 2) {
+                complain("mip install needs the name of a package.");
+                advise("mpyctl mip install umqtt.simple");
+                return CTL_EXIT_USAGE;
+        }
         r = code_run_parse(&run, in);
         if (r > 0)
                 return r;
@@ -193,7 +198,7 @@ const Verb verb_mip = {
                 "  0  done    1  not installed, or not all    5  somebody uses the REPL    124  time is up\n",
         .letters = "",
         .options = options,
-        .min_arguments = 2,
+        .min_arguments = 1,
         .max_arguments = ANY_NUMBER,
         .run = mip_run,
 };

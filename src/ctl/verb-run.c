@@ -12,6 +12,8 @@
 static int explain(const char *path, int error) {
         complain("Failed to read %s: %s.", path,
                  error == -EFBIG ? "it has more than 4 MiB" : strerror(-error));
+        if (error == -ENOENT)
+                advise("run takes a script that is here; one on the board: mpyctl exec 'import NAME'");
         return error == -ENOENT ? CTL_EXIT_NOT_FOUND
                : error == -EACCES ? CTL_EXIT_PERMISSION : CTL_EXIT_FAILURE;
 }

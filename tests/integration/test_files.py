@@ -361,6 +361,15 @@ def test_edit(hung):
     assert hung.read("log.csv") == "1,3\n" and names(hung) == ["lib", "log.csv", "main.py"]
 
 
+def test_what_cannot_be_edited(boards):
+    b = boards({"a.py": "old\n"})
+    told = edit(b, ":", "true", code=FAILURE)
+    assert "Is a directory" in told and "factory-reset" not in told
+    assert "factory-reset" in b.ctl("rm", "-r", ":", check=False).stderr
+    told = edit(b, ":a.py", "", code=USAGE)
+    assert "no terminal" in told and "VISUAL" in told
+
+
 def test_edit_does_not_overwrite_what_somebody_else_wrote(boards):
     b = boards({"a.py": "old\n"})
     told = edit(b, ":a.py", f"sh -c 'echo mine > \"$1\"; echo theirs > {b.flash}/a.py' sh",

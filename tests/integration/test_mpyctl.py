@@ -329,6 +329,18 @@ def test_code_that_changes_the_prompt(own):
     assert ctl(own, "exec", "--resume", "print(sys.ps1)") == ("% \n", "")
 
 
+@pytest.mark.parametrize("arguments, code, says, advises", [
+    (["run", "nope.py"], 9, "nope.py", "mpyctl exec"),
+    (["cp", "nope", ":"], 9, "nope", "begins with a colon"),
+    (["log", "-n", "x"], USAGE, "not a number", "-n 100"),
+    (["mip", "list"], USAGE, "mip can install", "rm -r :lib"),
+    (["mip", "install"], USAGE, "name of a package", "mip install umqtt"),
+])
+def test_mistakes_tell_the_next_step(board, arguments, code, says, advises):
+    first, second = ctl(board, *arguments, code=code)[1].splitlines()
+    assert says in first and advises in second
+
+
 def test_interrupt_tells_what_came_of_it(own):
     assert "No program runs" in ctl(own, "interrupt")[1]
     deaf = "import time\nwhile True:\n    try:\n        open('on', 'w').close()\n        time.sleep(9)\n" \
