@@ -492,6 +492,7 @@ static void on_exited(Life *l, const LifeEvent *e, LifeNow now, LifeActions *a) 
                 if (wait_usec > l->sleep_usec) {
                         l->n_delayed++;
                         l->next.delayed = true;
+                        say(l->problem, "resets come too fast");
                 }
                 l->state = LIFE_DEEP_SLEEP;
                 set_deadline(l, LIFE_CLOCK_BOOTTIME, now, MAX(l->sleep_usec, wait_usec));

@@ -170,7 +170,8 @@ static void release_history(Supervisor *s) {
 void supervisor_dispatch(Supervisor *s, const LifeEvent *e) {
         LifeState before = s->life.state;
         LifeActions a = life_handle(&s->life, e, supervisor_now());
-        bool waits = s->life.state == LIFE_WAITING && before != LIFE_WAITING;
+        bool sleeps_longer = s->life.state == LIFE_DEEP_SLEEP && s->life.next.delayed;
+        bool waits = s->life.state != before && (s->life.state == LIFE_WAITING || sleeps_longer);
 
         for (size_t i = 0; i < a.n; i++)
                 act(s, a.list[i]);

@@ -316,6 +316,17 @@ def test_storm_is_limited_counted_and_visible(boards):
     repl.sync()
 
 
+def test_a_sleep_that_is_held_back_is_told(boards):
+    """One that is longer than that is not, and says nothing."""
+    b = boards({"main.py": "import machine\nmachine.deepsleep(100)\n"}, config={"reset": {"burst": "2", "rate": "1/2s"}})
+    b.wait_log("The next boot is held back (resets come too fast) for")
+    p = b.wait(lambda p: p["State"] == "deep-sleep" and p["Problem"] == "resets come too fast")
+    assert p["ResetsDelayed"] >= 1
+    assert "too fast" in b.ctl("status").stdout
+    b.put({"main.py": "import machine\nmachine.deepsleep(3000)\n"})
+    b.wait(lambda p: p["State"] == "deep-sleep" and p["Problem"] == "", what="a sleep as it was asked for")
+
+
 def test_storm_of_soft_resets_is_limited_too(boards):
     b = boards({"boot.py": "raise SystemExit\n"}, config={"reset": {"burst": "5", "rate": "2/s"}})
     b.wait(lambda p: p["ResetsDelayed"] >= 2)

@@ -1345,6 +1345,7 @@ static void test_storm_of_sleeps(void **state) {
                 reset_by(&w, false, STAGE_MAIN, RESET_KIND_DEEPSLEEP);
                 assert_int_equal(w.life.state, LIFE_DEEP_SLEEP);
                 assert_deadline_in(&w, LIFE_CLOCK_BOOTTIME, i < limits.burst ? 0 : 1 * SEC);
+                assert_string_equal(w.life.problem, i < limits.burst ? "" : "resets come too fast");
                 happen(&w, TIMER);
         }
         assert_int_equal(w.life.n_delayed, 7);
