@@ -268,6 +268,9 @@ print("network config:", wlan.ifconfig()[0], wlan.isconnected(), wlan.status() =
 print("access point:", network.WLAN(network.WLAN.IF_AP).active())
 print("ipconfig:", wlan.ipconfig("addr4")[0], network.hostname(), len(wlan.config("mac").hex()),
       wlan.status("rssi") < 0)
+network.hostname("greenhouse")
+wlan.active(False)
+print("remembers:", network.hostname(), network.country(), wlan.active(), wlan.isconnected(), wlan.active(True))
 wlan.disconnect()
 print("off:", wlan.isconnected())
 network.WLAN().connect("greenhouse")
@@ -282,6 +285,7 @@ except OSError as e:
     b.wait_log(f"network config: {address} {connected} {connected}")
     b.wait_log("access point: False")
     b.wait_log(f"ipconfig: {address} board 12 True")
+    b.wait_log("remembers: greenhouse XX False False True")
     b.wait_log("off: False")
     b.wait_log(f"on: {connected}")
     b.wait_log("no: an access point is the host's affair")

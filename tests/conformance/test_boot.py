@@ -362,6 +362,16 @@ def test_S61_remove_main_from_the_repl(boards):
     assert repl.line("import os; 'main.py' in os.listdir()") == "False\r\n"
 
 
+@item("S28")
+def test_S28_names_that_other_boards_leave_behind(boards):
+    """What an ESP32's or a Pico's _boot.py imports, programs use without an import."""
+    b = boards({"main.py": "gc.collect(); print(gc.mem_free() > 0, machine.reset_cause() == machine.PWRON_RESET)"})
+    b.wait_log(": True True")
+    repl = b.friendly()
+    repl.soft_reset()
+    assert repl.line("sorted(dir())") == "['__name__', 'gc', 'machine', 'vfs']\r\n"
+
+
 @item("S62")
 def test_S62_listdir_without_argument(boards):
     b = boards({"boot.py": "", "data.txt": "x", "lib/x.py": ""})

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 # The first Python of each life, before boot.py: puts the flash directory at / and, when it has never
-# been used, fills it (SPEC 1.1, S28-S30). Ctrl-C does not reach it. It runs in __main__, so it leaves
-# no names behind.
+# been used, fills it (SPEC 1.1, S28-S30). Ctrl-C does not reach it. It runs in __main__, where programs find
+# what other boards' leaves behind: gc and vfs (ESP32), machine (RP2).
+import gc
+import machine
 import vfs
 import _board
 
@@ -17,4 +19,4 @@ if _fs.is_new():
         del _f
     except OSError as _e:
         print("_boot.py: cannot write boot.py:", _e)
-del _fs, _board, vfs
+del _fs, _board
