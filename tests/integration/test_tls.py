@@ -310,8 +310,8 @@ for f in (w.setblocking, False), (w.cipher,), (w.close,):
     assert b.get("Crashes") == 0
 
 
-def test_a_handshake_that_fails_closes_the_connection(b, pki):
-    """At once, not when memory is collected: the peer would wait, and a server run out of descriptors."""
+def test_a_connection_whose_handshake_has_failed_can_be_closed(b, pki):
+    """It is not left to the next collection: the peer would wait, and a server run out of descriptors."""
     repl = b.raw()
     port = int(run(repl, f"""
 import asyncio, socket, ssl

@@ -21,9 +21,7 @@
 #include <sys/stat.h>
 
 #include "py/mperrno.h"
-#include "py/objtype.h"
 #include "py/runtime.h"
-#include "py/stream.h"
 
 /* Debian's package ca-certificates makes it. */
 #define CA_CERTIFICATES "/etc/ssl/certs/ca-certificates.crt"
@@ -83,10 +81,10 @@ void tls_ciphersuites_set(mbedtls_ssl_config *conf, const int *suites) {
 #define MBEDTLS_PRIVATE(member) member
 #endif
 
-/* A handshake that has failed in a read or write: its connection is about to be let go of. */
+/* A handshake that has failed in a read or write: its connection is about to let go of the socket. */
 static _Thread_local struct {
         const mbedtls_ssl_context *ssl;
-        mp_obj_t socket;
+        mp_obj_t *place, socket; /* where the connection has its socket */
 } failed;
 
 /* For tls-port.h: whether the handshake is over, so that this is the error of one read or write. */
@@ -102,23 +100,24 @@ bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_er
                 *error = *last_error = -*error;
         if (!over && *error < 0 && *error != MBEDTLS_ERR_SSL_CONN_EOF) {
                 failed.ssl = ssl;
-                failed.socket = *(mp_obj_t *) ssl->MBEDTLS_PRIVATE(p_bio);
+                failed.place = ssl->MBEDTLS_PRIVATE(p_bio);
+                failed.socket = *failed.place;
         }
         return over;
 }
 
-/* Stands for mbedtls_ssl_free(). After a handshake that has failed nobody else would close the socket before the next
- * collection, which may be far: the peer waits for us, and a server keeps a descriptor for whoever knocks. One of a
- * class written in Python is left to its program. */
+/* Stands for mbedtls_ssl_free(). After a handshake that has failed the program's close() would find no socket to close,
+ * and the next collection may be far: the peer would wait for us, and a server keep a descriptor for whoever knocks. It
+ * gets it back; reads and writes have the error of the handshake (last_error) from then on. Closing it here would be
+ * too early: the peer may not have read yet why. */
 void tls_connection_free(mbedtls_ssl_context *ssl);
 void tls_connection_free(mbedtls_ssl_context *ssl) {
-        mp_obj_t socket = failed.ssl == ssl ? failed.socket : MP_OBJ_NULL;
-        int error;
+        bool of_failed = failed.ssl == ssl;
 
         failed.ssl = NULL;
         mbedtls_ssl_free(ssl);
-        if (socket != MP_OBJ_NULL && !mp_obj_is_instance_type(mp_obj_get_type(socket)))
-                (void) mp_get_stream(socket)->ioctl(socket, MP_STREAM_CLOSE, 0, &error);
+        if (of_failed)
+                *failed.place = failed.socket;
 }
 
 /* Stands for mbedtls_ssl_read(): a peer that has said that nothing more comes has said so for good. Most close the
