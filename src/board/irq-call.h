@@ -10,12 +10,15 @@
 /* Calls a callback of the program, as the scheduler does: an exception is printed, but SystemExit and
  * KeyboardInterrupt go on in the code that was interrupted. MP_OBJ_NULL when there was one. */
 mp_obj_t irq_call_scheduled(mp_obj_t fun, mp_obj_t arg);
-/* The same without the printing: *ret_exception is MP_OBJ_NULL when there was none. Its code is what LINK_INTERRUPT
- * interrupts at the prompt. */
+/* The same without the printing: *ret_exception is MP_OBJ_NULL when there was none. Its code is what LINK_INTERRUPT and
+ * LINK_STOP interrupt at the prompt (that of the main thread's: others know no KeyboardInterrupt). */
 mp_obj_t irq_call(mp_obj_t fun, mp_obj_t arg, mp_obj_t *ret_exception);
 /* One that has left a callback: SystemExit and KeyboardInterrupt are meant for the program, not for the callback. They
  * go on in the code that was interrupted (S11). False: it is the callback's own. */
 bool irq_exception_is_programs(mp_obj_t exception);
+
+/* KeyboardInterrupt: somebody's wish, no fault of the code. */
+bool irq_exception_is_interrupt(mp_obj_t exception);
 
 /* Tells of an exception that has left a callback, below head (a line; NULL: none). It raises nothing, whatever the
  * exception's own __repr__() or a Ctrl-C meanwhile does. */

@@ -29,7 +29,7 @@ static struct {
         bool exit_wanted;
         bool finalising;
         bool callback_interruptible;  /* the main thread is in a callback's code */
-        bool callback_interrupted;    /* by an order, in the same */
+        bool callback_interrupted;    /* in the same, at a prompt */
         bool abort_wanted;  /* until irq_abort_done() */
         IrqLeave leave;
         bool serving;            /* a request is */
@@ -65,9 +65,15 @@ int irq_char_locked(void) {
         return irq.user_code ? irq.character : -1;
 }
 
+/* In user code or, at a prompt, in a callback; not between the two, where nothing could catch it. */
+static bool is_interruptible_locked(void) {
+        return irq.user_code || irq.callback_interruptible;
+}
+
 void irq_interrupt_locked(void) {
-        if (!irq.user_code)
+        if (!is_interruptible_locked())
                 return;
+        irq.callback_interrupted = !irq.user_code;
         if (irq.masked) {
                 irq.deferred = true;
                 return;
@@ -80,13 +86,9 @@ void irq_interrupt_locked(void) {
 
 void irq_interrupt(void) {
         irq_lock();
-        if (irq.user_code)
+        if (is_interruptible_locked())
                 irq_interrupt_locked();
-        else if (irq.callback_interruptible) {
-                irq.callback_interrupted = true;
-                mp_sched_exception(MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_kbd_exception)));
-                irq_wake_vm();
-        } else
+        else
                 irq.early = irq.arm_early;
         irq_unlock();
 }
@@ -192,6 +194,11 @@ _Noreturn void irq_raise(void *exception) {
         nlr_jump(exception);
 }
 
+bool irq_exception_is_interrupt(mp_obj_t exception) {
+        return mp_obj_is_subclass_fast(MP_OBJ_FROM_PTR(mp_obj_get_type(exception)),
+                                       MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt));
+}
+
 bool irq_exception_is_programs(mp_obj_t exception) {
         mp_obj_t type = MP_OBJ_FROM_PTR(mp_obj_get_type(exception));
 
@@ -202,7 +209,7 @@ bool irq_exception_is_programs(mp_obj_t exception) {
                         irq.exit_wanted = true;
                 return true;
         }
-        if (!irq.user_code || !mp_obj_is_subclass_fast(type, MP_OBJ_FROM_PTR(&mp_type_KeyboardInterrupt)))
+        if (!irq.user_code || !irq_exception_is_interrupt(exception))
                 return false;
         mp_sched_exception(exception);
         return true;
@@ -240,8 +247,10 @@ static void callback_ends(void) {
                 return;
         irq_lock();
         irq.callback_interruptible = false;
-        if (irq.callback_interrupted && !irq.user_code)
-                MP_STATE_MAIN_THREAD(mp_pending_exception) = MP_OBJ_NULL; /* too late, and not for the prompt */
+        if (irq.callback_interrupted) { /* too late, and not for the prompt */
+                MP_STATE_MAIN_THREAD(mp_pending_exception) = MP_OBJ_NULL;
+                irq.deferred = false;
+        }
         irq.callback_interrupted = false;
         irq_unlock();
 }
@@ -411,6 +420,7 @@ void irq_abort_done(void) {
         irq.user_code = false;
         irq.character = -1;
         irq.masked = irq.deferred = false;
+        irq.callback_interruptible = irq.callback_interrupted = false;
         end_serving_locked();
         MP_STATE_VM(vm_abort) = false;
         MP_STATE_MAIN_THREAD(mp_pending_exception) = MP_OBJ_NULL;

@@ -50,7 +50,8 @@ static int interrupt_run(const Ctl *c, const Invocation *in) {
         prompt = is_at_prompt(p);
         json_decref(p);
         if (prompt)
-                fprintf(stderr, "No program runs: the board is at its prompt. A callback that runs there is interrupted.\n");
+                fprintf(stderr, "No program runs: the board is at its prompt. If a callback runs there, it is "
+                                "interrupted.\n");
         r = bus_call(bus, "Interrupt", &e, &reply, "");
         return r < 0 ? bus_explain(c, r, &e, "interrupt the program") : prompt ? CTL_EXIT_OK : follow(c, bus);
 }
@@ -61,8 +62,8 @@ const Verb verb_interrupt = {
         .usage = "",
         .help = "Raises KeyboardInterrupt in the program that runs, as Ctrl-C at the REPL does,\n"
                 "without taking the REPL from anybody. At a prompt it ends a callback (of a\n"
-                "timer, of a pin) that runs there, or does nothing. A program that catches it\n"
-                "goes on, and that is told after 2 s: mpyctl reset is stronger.\n\n"
+                "timer, of a pin) that runs there just then, or does nothing. A program that\n"
+                "catches it goes on, and that is told after 2 s: mpyctl reset is stronger.\n\n"
                 "Examples:\n"
                 "  mpyctl interrupt\n\n"
                 "Exit codes:\n"

@@ -318,7 +318,8 @@ def test_storm_is_limited_counted_and_visible(boards):
 
 def test_a_sleep_that_is_held_back_is_told(boards):
     """One that is longer than that is not, and says nothing."""
-    b = boards({"main.py": "import machine\nmachine.deepsleep(100)\n"}, config={"reset": {"burst": "2", "rate": "1/2s"}})
+    b = boards({"main.py": "import machine\nmachine.deepsleep(100)\n"},
+               config={"reset": {"burst": "2", "rate": "1/2s"}})
     b.wait_log("The next boot is held back (resets come too fast) for")
     p = b.wait(lambda p: p["State"] == "deep-sleep" and p["Problem"] == "resets come too fast")
     assert p["ResetsDelayed"] >= 1
@@ -403,3 +404,34 @@ def test_a_callback_that_does_not_end_at_the_prompt(boards, request, caller, bod
         b.ctl("interrupt")  # nothing runs, nothing is interrupted
     assert b.ctl("exec", "--resume", "print(2)").stdout == "2\n"
     assert b.get("SoftResets") == 0 and b.get("HardResets") == 1
+    if "hard" in caller:  # it was no fault of the handler's
+        b.ctl("pin", "set", "GPIO4", "1")
+        b.ctl("pin", "set", "GPIO4", "0")
+        b.wait_log(": in it", 2)
+
+
+def test_a_soft_reset_interrupts_a_callback_at_the_prompt(boards):
+    """As it does a program: what it must tidy up is done."""
+    b = boards({"main.py": "from machine import Timer\ndef f(_):\n    print('in it')\n"
+                           "    try:\n        while True: pass\n    finally:\n        print('tidied up')\n"
+                           "Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=f)\n"})
+    b.wait_stage("repl")
+    b.wait_log(": in it")
+    b.ctl("reset", "--soft")
+    b.wait_log(": tidied up")
+    b.wait(lambda p: p["SoftResets"] == 1)
+    assert "aborting it" not in b.log
+
+
+def test_an_interrupt_waits_for_interrupts_that_are_off(boards):
+    b = boards({"main.py": "import machine, time\nfrom machine import Timer\ndef f(_):\n    m = machine.disable_irq()\n"
+                           "    print('in it')\n    t = time.ticks_ms()\n"
+                           "    while time.ticks_diff(time.ticks_ms(), t) < 1500: pass\n    print('whole')\n"
+                           "    machine.enable_irq(m)\n    while True: pass\n"
+                           "Timer(-1, mode=Timer.ONE_SHOT, period=1, callback=f)\n"})
+    b.wait_stage("repl")
+    b.wait_log(": in it")
+    b.ctl("interrupt")
+    b.wait_log("KeyboardInterrupt")
+    assert b.log.index(": whole") < b.log.index("KeyboardInterrupt")
+    assert b.ctl("exec", "--resume", "print(1)").stdout == "1\n"

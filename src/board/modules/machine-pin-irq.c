@@ -45,7 +45,8 @@ static void call_hard(Pin *p) {
         gc_unlock();
         if (exception == MP_OBJ_NULL || irq_exception_is_programs(exception))
                 return;
-        p->irq->handler = mp_const_none; /* as other ports do: it would fail again and again */
+        if (!irq_exception_is_interrupt(exception))
+                p->irq->handler = mp_const_none; /* as other ports do: it would fail again and again */
         (void) snprintf(head, sizeof head, "Uncaught exception in Pin(%s) interrupt handler", p->name);
         irq_print_exception(head, exception);
 }
