@@ -241,15 +241,33 @@ print(asyncio.run(asyncio.wait_for(asyncio.StreamReader(s).readexactly(2), 10)))
 
 
 def test_a_socket_of_a_class_written_in_python(repl):
+    """It is its own socket that is asked, not what lies in the instance."""
     out = run(repl, """
+import asyncio
 class Own(socket.socket):
     pass
-for f in (select.poll().register, lambda s: select.select([s], [], [], 0)):
-    s = Own()
-    print(error(f, s))
-    s.close()
+s = socket.socket()
+s.bind(('127.0.0.1', 0))
+s.listen(1)
+own = Own()
+own.connect(s.getsockname())
+own.a, own.b, own.c = 1, 2, 3
+peer = s.accept()[0]
+p = select.poll()
+p.register(own, 1)
+print(p.poll(50), select.select([own], [], [], 0.05)[0])
+peer.send(b'abcd')
+print([(o is own, e) for o, e in p.poll(10000)], select.select([own], [own], [], 10)[:2] == ([own], [own]))
+print(asyncio.run(asyncio.wait_for(asyncio.StreamReader(own).readexactly(2), 10)), own.read(2))
+print('x', file=own)
+print(peer.recv(3))
+class Unborn(socket.socket):
+    def __init__(self):
+        pass
+u = Unborn()
+print(error(select.select, [u], [], [], 0), error(p.register, u), error(p.poll, 0))
 """)
-    assert out == "None\nNone\n"
+    assert out.splitlines() == ["[] []", "[(True, 1)] True", "b'ab' b'cd'", "b'x\\n'", "None None None"], out
 
 
 def test_another_thread_registers_while_one_waits(repl):

@@ -20,6 +20,7 @@
 #include "board/wait.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
+#include "py/objtype.h"
 #include "py/runtime.h"
 #include "py/stream.h"
 
@@ -504,12 +505,27 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_makefile_obj, 1, 3, socket_mak
 
 /* ---- the stream protocol ---- */
 
+/* A class that is derived from socket inherits the protocol, which is then called with an instance of that class. NULL:
+ * its __init__() has not called ours. */
+static Socket *socket_of_stream(mp_obj_t self_in, int *errcode) {
+        if (mp_obj_is_instance_type(mp_obj_get_type(self_in)))
+                self_in = mp_obj_cast_to_native_base(self_in, MP_OBJ_FROM_PTR(&socket_type));
+        if (self_in != MP_OBJ_NULL && mp_obj_is_exact_type(self_in, &socket_type))
+                return MP_OBJ_TO_PTR(self_in);
+        *errcode = MP_EBADF;
+        return NULL;
+}
+
 static mp_uint_t socket_read(mp_obj_t self_in, void *buf, mp_uint_t size, int *errcode) {
-        return receive(MP_OBJ_TO_PTR(self_in), buf, size, 0, NULL, errcode);
+        Socket *s = socket_of_stream(self_in, errcode);
+
+        return s ? receive(s, buf, size, 0, NULL, errcode) : MP_STREAM_ERROR;
 }
 
 static mp_uint_t socket_write(mp_obj_t self_in, const void *buf, mp_uint_t size, int *errcode) {
-        return transmit(MP_OBJ_TO_PTR(self_in), buf, size, 0, NULL, errcode);
+        Socket *s = socket_of_stream(self_in, errcode);
+
+        return s ? transmit(s, buf, size, 0, NULL, errcode) : MP_STREAM_ERROR;
 }
 
 _Thread_local struct pollfd socket_not_ready = { .fd = -1 };
@@ -530,8 +546,10 @@ static mp_uint_t socket_poll(const Socket *s, uintptr_t events) {
 }
 
 static mp_uint_t socket_ioctl(mp_obj_t self_in, mp_uint_t request, uintptr_t arg, int *errcode) {
-        Socket *s = MP_OBJ_TO_PTR(self_in);
+        Socket *s = socket_of_stream(self_in, errcode);
 
+        if (!s)
+                return MP_STREAM_ERROR;
         switch (request) {
         case MP_STREAM_POLL:
                 return socket_poll(s, arg);
