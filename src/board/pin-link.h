@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Asking the supervisor for a GPIO line, and which there are. One question at a time; the answer comes through the I/O thread. */
+/* Asking the supervisor for a GPIO line, and which there are. One question at a time; the answer comes through the I/O
+ * thread. */
 #pragma once
 
 #include "board/board.h"

@@ -3,7 +3,7 @@
 // *FORMAT-OFF*
 Q(/lib)
 Q(native)
-// dir(Pin.board) tells names that the VM knew before: those of a header.
+// TAB after Pin.board. tells names that the VM knew before: those of a header.
 Q(GPIO0)
 Q(GPIO1)
 Q(GPIO2)

@@ -18,6 +18,7 @@
 #include "extmod/virtpin.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
+#include "py/objtype.h"
 #include "py/runtime.h"
 
 /* As most ports have them: scripts store them. */
@@ -151,8 +152,15 @@ static NORETURN void raise_no_pin(const char *name) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("Pin(%s) doesn't exist"), name);
 }
 
+/* Also of a class that is derived from Pin: Signal calls its protocol with the instance. */
 Pin *machine_pin_self(mp_obj_t self) {
-        Pin *p = MP_OBJ_TO_PTR(self);
+        Pin *p;
+
+        if (!mp_obj_is_exact_type(self, &machine_pin_type))
+                self = mp_obj_cast_to_native_base(self, MP_OBJ_FROM_PTR(&machine_pin_type));
+        if (self == MP_OBJ_NULL || !mp_obj_is_exact_type(self, &machine_pin_type))
+                mp_raise_TypeError(MP_ERROR_TEXT("not a Pin"));
+        p = MP_OBJ_TO_PTR(self);
 
         return pin_hold(p) ?: (raise_no_pin(p->name), NULL);
 }
