@@ -102,7 +102,8 @@ $(BUILD)/extmod/vfs.o: CFLAGS += -Dmp_obj_str_get_str=path_from_obj
 $(BUILD)/extmod/modtls_mbedtls.o: CFLAGS += -Dmbedtls_x509_crt_parse=tls_certificates_parse \
 	-Dmbedtls_strerror=tls_error_name -Dmbedtls_ssl_config_defaults=tls_config_defaults \
 	-Dmbedtls_ssl_conf_ciphersuites=tls_ciphersuites_set \
-	-Dmbedtls_ssl_read=tls_read -Dmbedtls_ssl_free=tls_connection_free -Dmbedtls_ssl_get_ciphersuite=tls_ciphersuite_get -Dmp_load_method=tls_load_method \
+	-Dmbedtls_ssl_read=tls_read -Dmbedtls_ssl_free=tls_connection_free \
+	-Dmbedtls_ssl_get_ciphersuite=tls_ciphersuite_get -Dmp_load_method=tls_load_method \
 	-include $(BOARD_DIR)/modules/tls-port.h
 
 include $(TOP)/py/mkrules.mk

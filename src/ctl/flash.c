@@ -101,12 +101,13 @@ int flash_explain(const char *doing, const char *path, int error) {
                 advise("its mode says who may; try sudo");
                 return CTL_EXIT_PERMISSION;
         case -EBUSY:
-                if (streq(path, "/") && streq(doing, "remove"))
+                if (path[strspn(path, "/")] == '\0' && streq(doing, "remove"))
                         advise("the whole flash is emptied by: mpyctl factory-reset");
                 break;
         case -EISDIR:
         case -ENOTEMPTY:
-                advise("for directories: -r of cp and rm; mpyctl ls shows what is in one");
+                advise(streq(doing, "edit") ? "mpyctl ls shows what is in it"
+                                            : "for directories: -r of cp and rm; mpyctl ls shows what is in one");
                 break;
         }
         return CTL_EXIT_FAILURE;

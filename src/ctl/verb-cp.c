@@ -44,7 +44,7 @@ static int explain(const char *doing, const Place *p, int error) {
         complain("Failed to %s %s: %s.", doing, p->path, strerror(-error));
         if (error == -EISDIR)
                 advise(is_stream(p) ? "a stream takes one file" : "for directories: -r");
-        if (error == -ENOENT && !is_stream(p))
+        if (error == -ENOENT && !is_stream(p) && streq(doing, "read"))
                 advise("it is looked for here; a path on the board begins with a colon");
         return error == -ENOENT ? CTL_EXIT_NOT_FOUND
                : error == -EACCES ? CTL_EXIT_PERMISSION : CTL_EXIT_FAILURE;

@@ -115,7 +115,9 @@ static int edit(Draft *d, const Flash *f, const char *path) {
         struct stat first, last;
         int r;
 
-        r = streq(path, "/") ? -EISDIR : draft_make(d, f, path);
+        r = draft_make(d, f, path);
+        if (r == -EBUSY || r == -EINVAL) /* flash_parent(): all of it, "." and ".." */
+                r = -EISDIR;
         if (r < 0)
                 return flash_explain("edit", path, r);
         if (stat(d->path, &first) < 0)

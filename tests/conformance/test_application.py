@@ -268,7 +268,7 @@ print("network config:", wlan.ifconfig()[0], wlan.isconnected(), wlan.status() =
 print("access point:", network.WLAN(network.WLAN.IF_AP).active())
 print("ipconfig:", wlan.ipconfig("addr4")[0], network.hostname(), len(wlan.config("mac").hex()),
       wlan.status("rssi") < 0)
-network.hostname("greenhouse")
+wlan.config(hostname="greenhouse")
 wlan.active(False)
 print("remembers:", network.hostname(), network.country(), wlan.active(), wlan.isconnected(), wlan.active(True))
 wlan.disconnect()

@@ -362,9 +362,10 @@ def test_edit(hung):
 
 
 def test_what_cannot_be_edited(boards):
-    b = boards({"a.py": "old\n"})
-    told = edit(b, ":", "true", code=FAILURE)
-    assert "Is a directory" in told and "factory-reset" not in told
+    b = boards({"a.py": "old\n", "lib/b.py": ""})
+    for path in ":", "://", ":.", ":lib/..":
+        told = edit(b, path, "true", code=FAILURE)
+        assert "Is a directory" in told and "factory-reset" not in told and "-r" not in told
     assert "factory-reset" in b.ctl("rm", "-r", ":", check=False).stderr
     told = edit(b, ":a.py", "", code=USAGE)
     assert "no terminal" in told and "VISUAL" in told
