@@ -38,7 +38,7 @@ def pki(tmp_path_factory):
 
 @pytest.fixture
 def b(boards, pki):
-    b = boards({n: (pki / n).read_bytes() for n in ("ca.pem", "cert.pem", "key.pem", "other.pem")},
+    b = boards({n: (pki / n).read_bytes() for n in ("ca.pem", "cert.pem", "key.pem", "other.pem", "other.key")},
                config={"board": {"heap-max": "16M"}})
     b.wait_state("idle")
     return b
@@ -307,6 +307,61 @@ for f in (w.setblocking, False), (w.cipher,), (w.close,):
     assert lines[:2] == ["OSError(110,) OSError(110,)", "None 2"], out
     closed = ["OSError(9,)", "OSError(107,)"]
     assert lines[3:5] == closed and lines[5].startswith("OSError(") and lines[7:] == ["None"] + closed + ["None"], out
+    assert b.get("Crashes") == 0
+
+
+@pytest.mark.parametrize("state", ["open", "no handshake yet", "handshake failed", "peer gone"])
+def test_what_is_done_with_a_closed_connection(b, pki, state):
+    """Programs do it, and catch the OSError: umqtt.robust publishes, asyncio's streams read. It is no crash."""
+    repl = b.raw()
+    certificate = "other" if state == "handshake failed" else "cert"
+    run(repl, f"""
+import socket, ssl, _thread
+l = socket.socket()
+l.bind(('{HOST}', 0))
+l.listen(5)
+def serve():
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain('{certificate}.pem', 'key.pem' if '{certificate}' == 'cert' else 'other.key')
+    while True:
+        try:
+            s = c.wrap_socket(l.accept()[0], server_side=True)
+            s.write(b'x')
+            if '{state}' != 'peer gone':
+                s.read(1)
+            s.close()
+        except OSError:
+            pass
+_thread.start_new_thread(serve, ())
+def error(f, *args):
+    try:
+        f(*args)
+    except (OSError, ValueError) as e:
+        return True
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+c.load_verify_locations(cafile='ca.pem')
+uses = [('read', 1), ('read',), ('readline',), ('readinto', bytearray(1)), ('recv', 1), ('recv_into', bytearray(1)),
+        ('write', b'x'), ('send', b'x'), ('sendall', b'x')]
+""")
+    out = run(repl, f"""
+for use in uses:
+    s = socket.socket()
+    s.connect(l.getsockname())
+    if '{state}' in ('open', 'peer gone'):
+        w = c.wrap_socket(s, server_hostname='board.test')
+        w.read(1)
+    else:
+        w = c.wrap_socket(s, server_hostname='board.test', do_handshake_on_connect=False)
+    if '{state}' == 'handshake failed':
+        print(error(w.write, b'x'), end=' ')
+    w.close()
+    if hasattr(w, use[0]):
+        for n in range(3):
+            print(error(getattr(w, use[0]), *use[1:]), end=' ')
+        w.close()
+    print(use[0])
+""")
+    assert len(out.splitlines()) == 9 and "None" not in out, out
     assert b.get("Crashes") == 0
 
 

@@ -98,9 +98,9 @@ bool tls_error_is_plain(const mbedtls_ssl_context *ssl, int *error, int *last_er
 
         if (over && *error < 0 && *error > ERRNO_LAST)
                 *error = *last_error = -*error;
-        if (!over && *error < 0 && *error != MBEDTLS_ERR_SSL_CONN_EOF) {
+        if (!over && *error < 0 && *error != MBEDTLS_ERR_SSL_CONN_EOF && ssl->MBEDTLS_PRIVATE(p_bio)) {
                 failed.ssl = ssl;
-                failed.place = ssl->MBEDTLS_PRIVATE(p_bio);
+                failed.place = ssl->MBEDTLS_PRIVATE(p_bio); /* NULL: it is closed, and has no handshake either */
                 failed.socket = *failed.place;
         }
         return over;
