@@ -11,6 +11,7 @@
 #include "py/mperrno.h"
 #include "py/runtime.h"
 #include "py/unicode.h"
+#include "util/parse.h"
 
 /* Unix: the host's own path, as far as the board's user may use it; with a first NUL a name that is
  * in no directory. */
@@ -30,31 +31,43 @@ static void parse_local(SocketAddress *ret, mp_obj_t address) {
                                  (name[0] != '\0'));
 }
 
+/* A number, or its digits as on an ESP32: programs read it from their configuration. */
+static uint16_t port_from_obj(mp_obj_t obj) {
+        mp_int_t port = -1;
+        uint64_t n;
+
+        if (!mp_obj_is_str(obj))
+                port = mp_obj_get_int(obj);
+        else if (parse_u64(mp_obj_str_get_str(obj), &n) >= 0)
+                port = (mp_int_t) MIN(n, UINT64_C(0x10000));
+        if (port < 0 || port > 0xffff)
+                mp_raise_ValueError(MP_ERROR_TEXT("port is not in 0...65535"));
+        return (uint16_t) port;
+}
+
 /* (host, port) or, with IPv6, (host, port, flow, scope). */
 static void parse_ip(SocketAddress *ret, mp_obj_t address, int family, int type) {
         mp_obj_t *items;
+        uint16_t port;
         size_t n;
-        mp_int_t port;
 
         mp_obj_get_array(address, &n, &items);
         if (n != 2 && !(family == AF_INET6 && n == 4))
                 mp_raise_ValueError(family == AF_INET6
                                             ? MP_ERROR_TEXT("address is (host, port[, flow, scope])")
                                             : MP_ERROR_TEXT("address is (host, port)"));
-        port = mp_obj_get_int(items[1]);
-        if (port < 0 || port > 0xffff)
-                mp_raise_ValueError(MP_ERROR_TEXT("port is not in 0...65535"));
+        port = port_from_obj(items[1]);
         socket_resolve_first(ret, mp_obj_str_get_str(items[0]), family, type);
         if (family == AF_INET6) {
                 struct sockaddr_in6 *in6 = (struct sockaddr_in6 *) &ret->storage;
 
-                in6->sin6_port = htons((uint16_t) port);
+                in6->sin6_port = htons(port);
                 if (n == 4) {
                         in6->sin6_flowinfo = htonl((uint32_t) mp_obj_get_int_truncated(items[2]));
                         in6->sin6_scope_id = (uint32_t) mp_obj_get_int_truncated(items[3]);
                 }
         } else
-                ((struct sockaddr_in *) &ret->storage)->sin_port = htons((uint16_t) port);
+                ((struct sockaddr_in *) &ret->storage)->sin_port = htons(port);
 }
 
 void socket_address_parse(SocketAddress *ret, mp_obj_t address, int family, int type) {
