@@ -37,6 +37,7 @@ typedef struct Socket {
         int fd; /* negative once closed */
         int family, type;
         int64_t timeout_nsec; /* TIMEOUT_NONE; 0: does not wait */
+        bool connecting;      /* the kernel has yet to tell connect() how it ended */
 } Socket;
 
 /* ---- waiting ---- */
@@ -96,6 +97,7 @@ static Socket *socket_alloc(int family, int type) {
         s->family = family;
         s->type = type;
         s->timeout_nsec = TIMEOUT_NONE;
+        s->connecting = false;
         return s;
 }
 
@@ -121,8 +123,8 @@ static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, siz
                 mp_raise_OSError(MP_EINVAL); /* flags are ours */
         s = socket_alloc(family, type);
         s->fd = open_kernel(family, type, protocol);
-        if (s->fd < 0)
-                mp_raise_OSError(errno);
+        if (s->fd < 0) /* the filter of system calls refuses families that scripts are not to have */
+                mp_raise_OSError(errno == EPERM && type != SOCK_RAW ? MP_EAFNOSUPPORT : errno);
         /* After a reset the port is free at once, whatever connections there were. */
         if (type == SOCK_STREAM && family != AF_UNIX)
                 (void) setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -230,6 +232,8 @@ static mp_obj_t socket_connect(mp_obj_t self_in, mp_obj_t address_in) {
         if (s->fd < 0)
                 mp_raise_OSError(MP_EBADF); /* closed while the name was looked up */
         while (connect(s->fd, &address.any, address.size) < 0) {
+                if (errno != EALREADY)
+                        s->connecting = errno == EINPROGRESS;
                 if (errno == EINTR)
                         continue;
                 if (errno == EAGAIN && s->family == AF_UNIX && s->timeout_nsec != 0) {
@@ -241,11 +245,20 @@ static mp_obj_t socket_connect(mp_obj_t self_in, mp_obj_t address_in) {
                 if (errno != EINPROGRESS || s->timeout_nsec == 0)
                         mp_raise_OSError(errno);
                 error = -socket_wait(s, POLLOUT, until);
-                if (error == 0 && getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+                if (error != 0)
+                        mp_raise_OSError(error);
+                if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
                         error = errno;
+                (void) connect(s->fd, &address.any, address.size); /* or the next one would be told of this one's end */
+                s->connecting = false;
                 if (error != 0)
                         mp_raise_OSError(error);
                 break;
+        }
+        /* The kernel says so once of a connection that was made meanwhile, other boards never do. */
+        if (s->connecting) {
+                s->connecting = false;
+                mp_raise_OSError(MP_EISCONN);
         }
         return mp_const_none;
 }
