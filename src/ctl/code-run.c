@@ -223,6 +223,23 @@ static int check_board(const Ctl *c, sd_bus *bus) {
         return code;
 }
 
+/* p: NULL when the board cannot be asked. */
+static void explain_timeout(const json_t *p) {
+        if (p && is_at_prompt(p)) {
+                complain("The board is at the REPL, but nobody answers there.");
+                advise("a callback of a timer or a pin may not end: mpyctl interrupt ends it, "
+                       "mpyctl reset --soft starts the program anew");
+                return;
+        }
+        complain("The board did not come to the REPL in time (it is in %s).",
+                 p ? property_string(p, "stage") : "an unknown state");
+        if (p && streq(property_string(p, "stage"), "boot.py"))
+                advise("it may ignore Ctrl-C: mpyctl safe-mode enter comes up without it");
+        else
+                advise("its program may ignore Ctrl-C: mpyctl reset starts it anew, mpyctl log shows what it does, "
+                       "mpyctl safe-mode enter comes up without it");
+}
+
 static int explain_enter(Session *s, int r) {
         json_t *p = NULL;
 
@@ -248,19 +265,7 @@ static int explain_enter(Session *s, int r) {
                 json_decref(p);
                 return CTL_EXIT_NO_BOARD;
         }
-        if (p && is_at_prompt(p))
-                complain("The board is at the REPL, but nobody answers there.");
-        else
-                complain("The board did not come to the REPL in time (it is in %s).",
-                         p ? property_string(p, "stage") : "an unknown state");
-        if (p && is_at_prompt(p))
-                advise("a callback of a timer or a pin may not end: mpyctl interrupt ends it, "
-                       "mpyctl reset --soft starts the program anew");
-        else if (p && streq(property_string(p, "stage"), "boot.py"))
-                advise("it may ignore Ctrl-C: mpyctl safe-mode enter comes up without it");
-        else
-                advise("its program may ignore Ctrl-C: mpyctl reset starts it anew, mpyctl log shows what it does, "
-                       "mpyctl safe-mode enter comes up without it");
+        explain_timeout(p);
         json_decref(p);
         return CTL_EXIT_TIMEOUT;
 }

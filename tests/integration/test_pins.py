@@ -112,9 +112,13 @@ def test_a_name_that_is_known_is_not_asked_for_again(board, repl):
 
 
 def test_a_pin_of_a_class_of_ones_own(board, repl):
-    run(repl, "class Own(Pin):\n    def twice(self):\n        return self.value() * 2")
+    run(repl, "class Own(Pin):\n    def __init__(self, *args, **kwargs):\n"
+              "        try: Signal(self).value()\n"
+              "        except TypeError as e: self.early = e\n"
+              "        super().__init__(*args, **kwargs)\n"
+              "    def twice(self):\n        return self.value() * 2")
     repl.line("p = Own(6, Pin.OUT, value=1); s = Signal(p, invert=True)")
-    assert repl.line("p.twice(), s.value(), p()") == "(2, 0, 1)\r\n"
+    assert repl.line("p.twice(), s.value(), p(), p.early") == "(2, 0, 1, TypeError('not a Pin',))\r\n"
     repl.line("s.on()")
     assert repl.line("p.value()") == "0\r\n"
 

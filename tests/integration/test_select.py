@@ -28,9 +28,9 @@ def pair():
     b = s.accept()[0]
     s.close()
     return a, b
-def error(f, *args):
+def error(f, *args, **kwargs):
     try:
-        f(*args)
+        f(*args, **kwargs)
     except Exception as e:
         return repr(e)
 """
@@ -263,11 +263,12 @@ print('x', file=own)
 print(peer.recv(3))
 class Unborn(socket.socket):
     def __init__(self):
-        pass
+        self.said = error(select.select, [self], [], [], 0), error(print, 'x', file=self)
+        super().__init__()
 u = Unborn()
-print(error(select.select, [u], [], [], 0), error(p.register, u), error(p.poll, 0))
+print(u.said, error(select.select, [u], [], [], 0), error(p.register, u), error(p.poll, 0))
 """)
-    assert out.splitlines() == ["[] []", "[(True, 1)] True", "b'ab' b'cd'", "b'x\\n'", "None None None"], out
+    assert out.splitlines() == ["[] []", "[(True, 1)] True", "b'ab' b'cd'", "b'x\\n'", "('OSError(9,)', 'OSError(9,)') None None None"], out
 
 
 def test_another_thread_registers_while_one_waits(repl):

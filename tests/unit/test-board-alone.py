@@ -29,7 +29,7 @@ VERSION = 8  # LINK_VERSION
 HEADER = struct.Struct("<HHHHII")
 HELLO, STAGE, STAGE_END, RESET, UNREAD_INPUT, LOG, WATCHDOG, AWAKE = range(1, 9)
 BOOT, INTERRUPT, STOP, ABORT, WATCHDOG_WARNING = range(64, 69)
-PIN_LIST, PIN_NAMES = 12, 70
+PIN_LIST, PIN_LINE, PIN_NAMES = 12, 69, 70
 SOFT, HARD, DEEPSLEEP = range(3)
 RAW_REPL, SKIP_MAIN = 1, 2
 SAFE_MODE_USER = 17
@@ -318,9 +318,14 @@ def test_never_outlives_its_supervisor(board):
     assert b.life.process.wait(2 * SLOW) == 71
 
 
-@pytest.mark.parametrize("message", [b"", b"garbage", HEADER.pack(0x4d50, 1, BOOT, 0, 0, 0),
-                                     HEADER.pack(0x4d50, 1, 99, 0, 0, 0), b"x" * 5000],
-                         ids=["empty", "garbage", "short", "unknown", "long"])
+def message_of(kind, payload=b"", version=VERSION):
+    return HEADER.pack(0x4d50, version, kind, 0, len(payload), 0) + payload
+
+
+@pytest.mark.parametrize("message", [
+    b"", b"garbage", message_of(BOOT), message_of(99), b"x" * 5000, message_of(INTERRUPT, version=1),
+    message_of(PIN_LIST, bytes(8)), message_of(PIN_LINE, bytes(16)), message_of(PIN_NAMES, bytes(8)),
+], ids=["empty", "garbage", "short", "unknown", "long", "old", "the board's own", "line unasked", "names unasked"])
 def test_nonsense_on_the_link_ends_it(board, message):
     b = board(respawn=False)
     b.prompt()

@@ -64,6 +64,10 @@ static void test_name_lists(void **state) {
                         memcpy(all + size, buf, l.size);
                         size += l.size;
                 }
+                l = (PinNameList) { .allow = "*", .reserve = "no", .buf = buf, .buf_size = sizeof buf, .from = 99 };
+                for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                        pin_name_list_add(&l, names[i]);
+                assert_true(l.size == 0 && !l.full); /* who asks for more than there are is told that it was all */
                 assert_int_equal(size, 2 + 6 + 4 + 7 + 2);
                 assert_memory_equal(all, expected, size);
         }

@@ -519,7 +519,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_makefile_obj, 1, 3, socket_mak
 /* ---- the stream protocol ---- */
 
 /* A class that is derived from socket inherits the protocol, which is then called with an instance of that class. NULL:
- * its __init__() has not called ours. */
+ * in its __init__(), before that has called ours. */
 static Socket *socket_of_stream(mp_obj_t self_in, int *errcode) {
         if (mp_obj_is_instance_type(mp_obj_get_type(self_in)))
                 self_in = mp_obj_cast_to_native_base(self_in, MP_OBJ_FROM_PTR(&socket_type));

@@ -5,7 +5,8 @@
  * and the connection can be closed. With Debian 12's mbedtls, which upstream takes to be on its way through the
  * handshake for ever, it would let go of the socket without closing it. And it is a positive errno, each time.
  *
- * Of a handshake that has failed it does let go without: tls_connection_free() (tls.c) gives the socket back, for close(). */
+ * Of a handshake that has failed it does let go without: tls_connection_free() (tls.c) gives the socket back, for
+ * close(). */
 #pragma once
 
 #include <mbedtls/ssl.h>
