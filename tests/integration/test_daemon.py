@@ -89,6 +89,15 @@ def test_board_does_not_outlive_the_daemon(boards):
     assert "without a clean stop" in rows[1]["detail"]
 
 
+def test_started_by_one_who_ignores_sigchld(boards):
+    b = boards(start=False)
+    b.command = lambda own=b.command(): ["env", "--ignore-signal=CHLD", *own]
+    b.start()
+    b.wait_state("idle")
+    os.kill(b.board_pid(), signal.SIGKILL)
+    b.wait_log("SIGKILL")
+
+
 def test_second_daemon_is_refused(board):
     other = board.dir / "other"
     other.mkdir()
