@@ -27,7 +27,8 @@ HOSTED = ["accept_nonblock", "accept_timeout", "asyncio_start_server"]
 
 
 def run(tests, program, *arguments):
-    done = subprocess.run(["/usr/bin/python3", *program, *arguments], cwd=tests, stdin=subprocess.DEVNULL,
+    # -u, so that what a diff prints is where the program calls it
+    done = subprocess.run(["/usr/bin/python3", "-u", *program, *arguments], cwd=tests, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=scaled(240))
     return done.stdout + done.stderr
 
