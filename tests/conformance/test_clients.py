@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What people come with: mpremote's mount, mip and romfs, its own tests, pyboard.py, Thonny."""
-import functools
-import http.server
-import json
+"""What people come with: mpremote's mount and romfs, its own tests, pyboard.py, Thonny."""
 import os
 import pty
 import queue
@@ -123,74 +120,6 @@ def test_M36_bootloader_changes_nothing(board):
     assert board.get("HardResets") == 1
     repl = board.friendly()
     assert "NotImplementedError" in repl.line("import machine; machine.bootloader()")
-
-
-@pytest.fixture
-def index(tmp_path):
-    """A package index as mip expects it, on this machine: one package in source form."""
-    package = b"def hello():\n    return 'installed'\n"
-    root = tmp_path / "index"
-    (root / "package/py/greet").mkdir(parents=True)
-    (root / "package/6/greet").mkdir(parents=True)
-    (root / "file/ab").mkdir(parents=True)
-    (root / "file/ab/abcdef01").write_bytes(package)
-    for form in ("py", "6"):
-        (root / f"package/{form}/greet/latest.json").write_text(json.dumps(
-            {"v": 1, "version": "1.0", "hashes": [["greet/__init__.py", "abcdef01"]]}))
-    (root / "direct.py").write_bytes(package)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(root))
-    handler.func.log_message = lambda *_: None
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@item("M40")
-def test_M40_mip_from_the_host(board, index):
-    board.mpremote("mip", "install", "--no-mpy", "--index", index, "greet")
-    assert board.mpremote("exec", "import greet\nprint(greet.hello())").stdout == "installed\n"
-
-
-@item("M40")
-def test_M40_mip_on_the_board(board, index):
-    repl = board.raw()
-    out, error = repl.exec_raw(f"import mip\nmip.install('greet', index='{index}', mpy=False)\n"
-                               f"mip.install('{index}/direct.py')\nimport greet, direct\n"
-                               "print(greet.hello(), direct.hello())", timeout=30)
-    assert error == "" and out.endswith("installed installed\r\n"), (out, error)
-
-
-def test_mip_by_mpyctl(board, index):
-    """Exit codes and words for a person: a package that is there, one that is not, an index that is not."""
-    done = board.ctl("mip", "--index", index, "install", "greet@latest", f"{index}/direct.py")
-    assert done.stdout.count("Done") == 2 and "Copying: /lib/greet/__init__.py" in done.stdout
-    assert board.ctl("eval", "__import__('greet').hello() + __import__('direct').hello()").stdout == \
-        "'installedinstalled'\n"
-    board.ctl("mip", "--index", index, "--target", ":other", "--no-mpy", "install", "greet")
-    assert "greet/" in board.ctl("ls", ":other").stdout
-
-    done = board.ctl("mip", "--index", index, "install", "greet", "nothing", "greet", check=False)
-    assert done.returncode == 1 and "Package not found" in done.stdout
-    assert done.stderr.startswith("mpyctl: nothing was not installed.\n") and "Traceback" not in done.stderr
-    done = board.ctl("mip", "--index", "http://127.0.0.1:1", "install", "greet", check=False)
-    assert done.returncode == 1 and "ECONNREFUSED" in done.stderr and "mpremote mip install" in done.stderr
-    board.put({"file": "x"})
-    done = board.ctl("mip", "--index", index, "--target", ":file/below", "install", "greet", check=False)
-    assert done.returncode == 1 and "Traceback" in done.stderr and "mpremote mip" not in done.stderr, done
-    done = board.ctl("mip", "remove", "greet", check=False)
-    assert done.returncode == 64 and "mpyctl rm -r" in done.stderr
-
-
-def test_requests(board, index):
-    repl = board.raw()
-    out, error = repl.exec_raw(f"import requests\nr = requests.get('{index}/direct.py')\n"
-                               "print(r.status_code, len(r.text))\nr.close()\n"
-                               f"print(requests.get('{index}/none').status_code)", timeout=30)
-    assert (out, error) == ("200 36\r\n404\r\n", "")
 
 
 @pytest.mark.parametrize("answer", ["right", "after 2036", "unsynchronised", "short"])

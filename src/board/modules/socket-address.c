@@ -5,7 +5,9 @@
 #include "board/modules/socket-address.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
+#include <stdio.h>
 
 #include "board/modules/socket-resolve.h"
 #include "py/mperrno.h"
@@ -45,20 +47,18 @@ static uint16_t port_from_obj(mp_obj_t obj) {
         return (uint16_t) port;
 }
 
-/* (host, port) or, with IPv6, (host, port, flow, scope). */
+/* (host, port) or, with IPv6 and as CPython writes it, (host, port, flow, scope). */
 static void parse_ip(SocketAddress *ret, mp_obj_t address, int family, int type) {
         mp_obj_t *items;
         uint16_t port;
         size_t n;
 
         mp_obj_get_array(address, &n, &items);
-        if (n != 2 && !(family == AF_INET6 && n == 4))
-                mp_raise_ValueError(family == AF_INET6
-                                            ? MP_ERROR_TEXT("address is (host, port[, flow, scope])")
-                                            : MP_ERROR_TEXT("address is (host, port)"));
+        if (n != 2 && !(family != AF_INET && n == 4))
+                mp_raise_ValueError(MP_ERROR_TEXT("address is (host, port)"));
         port = port_from_obj(items[1]);
         socket_resolve_first(ret, mp_obj_str_get_str(items[0]), family, type);
-        if (family == AF_INET6) {
+        if (ret->any.sa_family == AF_INET6) {
                 struct sockaddr_in6 *in6 = (struct sockaddr_in6 *) &ret->storage;
 
                 in6->sin6_port = htons(port);
@@ -76,6 +76,7 @@ void socket_address_parse(SocketAddress *ret, mp_obj_t address, int family, int 
         case AF_UNIX:
                 parse_local(ret, address);
                 return;
+        case AF_UNSPEC:
         case AF_INET:
         case AF_INET6:
                 parse_ip(ret, address, family, type);
@@ -90,6 +91,23 @@ static mp_obj_t ip_text(int family, const void *ip) {
 
         if (!inet_ntop(family, ip, text, sizeof text))
                 return MP_OBJ_NEW_QSTR(MP_QSTR_);
+        return mp_obj_new_str_from_cstr(text);
+}
+
+/* An IPv4 address as such also where an IPv6 socket has it; the interface of one that is of a link behind "%". */
+static mp_obj_t ipv6_text(const struct sockaddr_in6 *in6) {
+        char text[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE], name[IF_NAMESIZE];
+        size_t n;
+
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+                return ip_text(AF_INET, in6->sin6_addr.s6_addr + 12);
+        if (in6->sin6_scope_id == 0 || !inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text))
+                return ip_text(AF_INET6, &in6->sin6_addr);
+        n = strlen(text);
+        if (if_indextoname(in6->sin6_scope_id, name))
+                (void) snprintf(text + n, sizeof text - n, "%%%s", name);
+        else
+                (void) snprintf(text + n, sizeof text - n, "%%%u", (unsigned) in6->sin6_scope_id);
         return mp_obj_new_str_from_cstr(text);
 }
 
@@ -123,10 +141,8 @@ mp_obj_t socket_address_to_obj(const SocketAddress *a) {
         case AF_INET6: {
                 const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) &a->storage;
                 mp_obj_t items[] = {
-                        ip_text(AF_INET6, &in6->sin6_addr),
+                        ipv6_text(in6),
                         MP_OBJ_NEW_SMALL_INT(ntohs(in6->sin6_port)),
-                        mp_obj_new_int_from_uint(ntohl(in6->sin6_flowinfo)),
-                        mp_obj_new_int_from_uint(in6->sin6_scope_id),
                 };
 
                 return mp_obj_new_tuple(ELEMENTSOF(items), items);

@@ -17,8 +17,10 @@ typedef struct SocketAddress {
         socklen_t size;
 } SocketAddress;
 
-/* Of a family; raises when it is none. A host name is looked up, which may take its time. */
+/* Of a family, or of either for AF_UNSPEC (IPv4 when a name has both); raises when it is none. A host name
+ * is looked up, which may take its time. */
 void socket_address_parse(SocketAddress *ret, mp_obj_t address, int family, int type);
 
-/* As a tuple for IP, as a str or bytes for Unix, empty when it has no name. */
+/* As (host, port) for IP, with an interface as in "fe80::1%eth0"; as a str or bytes for Unix, empty when it has
+ * no name. */
 mp_obj_t socket_address_to_obj(const SocketAddress *address);

@@ -17,6 +17,7 @@
 #include "board/clock.h"
 #include "board/irq.h"
 #include "board/modules/socket-address.h"
+#include "board/modules/socket-object.h"
 #include "board/wait.h"
 #include "py/gc.h"
 #include "py/mperrno.h"
@@ -25,20 +26,11 @@
 #include "py/stream.h"
 
 #define BACKLOG_DEFAULT 16
-#define TIMEOUT_NONE INT64_C(-1)
 /* A socket that is closed while its peer still sends is emptied so long and so far, because what
  * nobody has read makes the kernel answer with a reset instead of FIN (S18). */
 #define DRAIN_QUIET_MSEC 10
 #define DRAIN_ROUNDS_MAX 8
 #define DRAIN_BYTES_MAX (1024 * 1024)
-
-typedef struct Socket {
-        mp_obj_base_t base;
-        int fd; /* negative once closed */
-        int family, type;
-        int64_t timeout_nsec; /* TIMEOUT_NONE; 0: does not wait */
-        bool connecting;      /* the kernel has yet to tell connect() how it ended */
-} Socket;
 
 /* ---- waiting ---- */
 
@@ -81,7 +73,7 @@ static int socket_retry(const Socket *s, int error, short events, int64_t until)
 
 /* ---- making and ending ---- */
 
-static Socket *socket_from_obj(mp_obj_t self_in) {
+Socket *socket_from_obj(mp_obj_t self_in) {
         Socket *s = MP_OBJ_TO_PTR(self_in);
 
         if (s->fd < 0)
@@ -98,10 +90,12 @@ static Socket *socket_alloc(int family, int type) {
         s->type = type;
         s->timeout_nsec = TIMEOUT_NONE;
         s->connecting = false;
+        s->family_open = false;
+        s->options = MP_OBJ_NULL;
         return s;
 }
 
-static int open_kernel(int family, int type, int protocol) {
+int socket_open_kernel(int family, int type, int protocol) {
         int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
         if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
@@ -122,7 +116,8 @@ static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, siz
         if (type & ~0xf)
                 mp_raise_OSError(MP_EINVAL); /* flags are ours */
         s = socket_alloc(family, type);
-        s->fd = open_kernel(family, type, protocol);
+        s->family_open = n_args == 0;
+        s->fd = socket_open_kernel(family, type, protocol);
         if (s->fd < 0) /* the filter of system calls refuses families that scripts are not to have */
                 mp_raise_OSError(errno == EPERM && type != SOCK_RAW ? MP_EAFNOSUPPORT : errno);
         /* After a reset the port is free at once, whatever connections there were. */
@@ -178,7 +173,7 @@ static mp_obj_t socket_bind(mp_obj_t self_in, mp_obj_t address_in) {
         Socket *s = socket_from_obj(self_in);
         SocketAddress address;
 
-        socket_address_parse(&address, address_in, s->family, s->type);
+        socket_address_of(s, &address, address_in);
         if (bind(s->fd, &address.any, address.size) < 0)
                 mp_raise_OSError(errno);
         return mp_const_none;
@@ -228,9 +223,7 @@ static mp_obj_t socket_connect(mp_obj_t self_in, mp_obj_t address_in) {
         socklen_t size = sizeof(int);
         int error = 0;
 
-        socket_address_parse(&address, address_in, s->family, s->type);
-        if (s->fd < 0)
-                mp_raise_OSError(MP_EBADF); /* closed while the name was looked up */
+        socket_address_of(s, &address, address_in);
         while (connect(s->fd, &address.any, address.size) < 0) {
                 if (errno != EALREADY)
                         s->connecting = errno == EINPROGRESS;
@@ -330,7 +323,7 @@ static mp_uint_t transmit(Socket *s, const void *buf, size_t size, int flags,
         }
 }
 
-static size_t size_from_obj(mp_obj_t o) {
+size_t socket_size_from_obj(mp_obj_t o) {
         mp_int_t size = mp_obj_get_int(o);
 
         if (size < 0)
@@ -345,7 +338,7 @@ static mp_obj_t receive_bytes(size_t n_args, const mp_obj_t *args, SocketAddress
         vstr_t bytes;
         int error;
 
-        vstr_init_len(&bytes, size_from_obj(args[1]));
+        vstr_init_len(&bytes, socket_size_from_obj(args[1]));
         n = receive(s, bytes.buf, bytes.len, flags, ret_from, &error);
         if (n == MP_STREAM_ERROR)
                 mp_raise_OSError(error);
@@ -377,7 +370,7 @@ static mp_obj_t socket_recv_into(size_t n_args, const mp_obj_t *args) {
         int error;
 
         mp_get_buffer_raise(args[1], &buf, MP_BUFFER_WRITE);
-        size = n_args > 2 ? size_from_obj(args[2]) : 0;
+        size = n_args > 2 ? socket_size_from_obj(args[2]) : 0;
         n = receive(s, buf.buf, size > 0 ? MIN(size, buf.len) : buf.len, 0, NULL, &error);
         if (n == MP_STREAM_ERROR)
                 mp_raise_OSError(error);
@@ -432,7 +425,7 @@ static mp_obj_t socket_sendto(size_t n_args, const mp_obj_t *args) {
         int error;
 
         mp_get_buffer_raise(args[1], &buf, MP_BUFFER_READ);
-        socket_address_parse(&to, args[n_args - 1], s->family, s->type);
+        socket_address_of(s, &to, args[n_args - 1]);
         n = transmit(s, buf.buf, buf.len, flags, &to, &error);
         if (n == MP_STREAM_ERROR)
                 mp_raise_OSError(error);
@@ -440,68 +433,7 @@ static mp_obj_t socket_sendto(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_sendto_obj, 3, 4, socket_sendto);
 
-/* ---- options ---- */
-
-static mp_obj_t socket_setsockopt(size_t n_args, const mp_obj_t *args) {
-        Socket *s = socket_from_obj(args[0]);
-        int level = mp_obj_get_int(args[1]), option = mp_obj_get_int(args[2]);
-        mp_buffer_info_t buf;
-        int value;
-
-        if (mp_obj_is_int(args[3]) || mp_obj_is_bool(args[3])) {
-                value = (int) mp_obj_get_int_truncated(args[3]);
-                buf = (mp_buffer_info_t) { .buf = &value, .len = sizeof value };
-        } else
-                mp_get_buffer_raise(args[3], &buf, MP_BUFFER_READ);
-        if (setsockopt(s->fd, level, option, buf.buf, (socklen_t) MIN(buf.len, (size_t) 0xffff)) < 0)
-                mp_raise_OSError(errno);
-        return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_setsockopt_obj, 4, 4, socket_setsockopt);
-
-/* getsockopt(level, option[, size]): an int, or size bytes. */
-static mp_obj_t socket_getsockopt(size_t n_args, const mp_obj_t *args) {
-        Socket *s = socket_from_obj(args[0]);
-        int level = mp_obj_get_int(args[1]), option = mp_obj_get_int(args[2]);
-        size_t wanted = n_args > 3 ? size_from_obj(args[3]) : 0;
-        unsigned char buf[1024];
-        socklen_t size = (socklen_t) (wanted > 0 ? MIN(wanted, sizeof buf) : sizeof(int));
-        int value;
-
-        if (getsockopt(s->fd, level, option, buf, &size) < 0)
-                mp_raise_OSError(errno);
-        if (wanted > 0)
-                return mp_obj_new_bytes(buf, size);
-        if (size != sizeof value)
-                return MP_OBJ_NEW_SMALL_INT(buf[0]);
-        memcpy(&value, buf, sizeof value);
-        return mp_obj_new_int(value);
-}
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_getsockopt_obj, 3, 4, socket_getsockopt);
-
-static mp_obj_t socket_settimeout(mp_obj_t self_in, mp_obj_t timeout) {
-        Socket *s = socket_from_obj(self_in);
-        mp_float_t nsec;
-
-        if (timeout == mp_const_none) {
-                s->timeout_nsec = TIMEOUT_NONE;
-                return mp_const_none;
-        }
-        nsec = mp_obj_get_float(timeout) * MICROPY_FLOAT_CONST(1e9);
-        if (!(nsec >= 0))
-                mp_raise_ValueError(MP_ERROR_TEXT("time-out is negative"));
-        s->timeout_nsec = nsec < (mp_float_t) (INT64_MAX / 2) ? (int64_t) nsec : TIMEOUT_NONE;
-        return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_2(socket_settimeout_obj, socket_settimeout);
-
-static mp_obj_t socket_setblocking(mp_obj_t self_in, mp_obj_t blocking) {
-        Socket *s = socket_from_obj(self_in);
-
-        s->timeout_nsec = mp_obj_is_true(blocking) ? TIMEOUT_NONE : 0;
-        return mp_const_none;
-}
-static MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_obj, socket_setblocking);
+/* ---- the stream protocol, and what belongs to it ---- */
 
 static mp_obj_t socket_fileno(mp_obj_t self_in) {
         Socket *s = MP_OBJ_TO_PTR(self_in);
@@ -515,8 +447,6 @@ static mp_obj_t socket_makefile(size_t n_args, const mp_obj_t *args) {
         return args[0];
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(socket_makefile_obj, 1, 3, socket_makefile);
-
-/* ---- the stream protocol ---- */
 
 /* A class that is derived from socket inherits the protocol, which is then called with an instance of that class. NULL:
  * in its __init__(), before that has called ours. */

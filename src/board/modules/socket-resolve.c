@@ -157,13 +157,19 @@ struct addrinfo *socket_resolve(const char *host, const char *service,
 void socket_resolve_first(SocketAddress *ret, const char *host, int family, int type) {
         struct addrinfo hints = { .ai_family = family, .ai_socktype = type };
         struct addrinfo *list;
+        const struct addrinfo *first;
 
+        if (family == AF_INET6)
+                hints.ai_flags = AI_V4MAPPED; /* an IPv4 address is none that its socket cannot reach */
         if (host[0] == '\0') {
-                hints.ai_flags = AI_PASSIVE;
+                hints.ai_flags |= AI_PASSIVE;
                 host = NULL;
         }
         list = socket_resolve(host, "0", &hints);
-        ret->size = MIN(list->ai_addrlen, (socklen_t) sizeof ret->storage);
-        memcpy(&ret->storage, list->ai_addr, ret->size);
+        for (first = list; first && first->ai_family != AF_INET;)
+                first = first->ai_next;
+        first = first ?: list;
+        ret->size = MIN(first->ai_addrlen, (socklen_t) sizeof ret->storage);
+        memcpy(&ret->storage, first->ai_addr, ret->size);
         freeaddrinfo(list);
 }

@@ -21,5 +21,5 @@
 struct addrinfo *socket_resolve(const char *host, const char *service,
                                 const struct addrinfo *hints);
 
-/* The first address of host, "" for any. */
+/* The first address of host, "" for any; the first of IPv4 where family is AF_UNSPEC and there is one. */
 void socket_resolve_first(SocketAddress *ret, const char *host, int family, int type);
