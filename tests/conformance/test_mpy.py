@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Compiled scripts: boot.mpy and main.mpy (S50), frozen ones (S51)."""
+import os
 import re
 import subprocess
 
@@ -143,6 +144,26 @@ def build_frozen(directory, work):
     return subprocess.run(
         [board / "build-frozen", work / "out.c", work / "work", BUILD / "src/board/micropython/core",
          micropython_dir(), board, mpy_cross(), directory], capture_output=True, text=True)
+
+
+@item("S51")
+def test_S51_frozen_module_takes_the_place_of_the_boards(boards, tmp_path):
+    """Also of one that is compiled already, when it is the older file; as a module or a package."""
+    b = boards(board=FROZEN_BOARD)
+    assert b.friendly().line("import ntptime; ntptime.settime()") == "'by the packager'\r\n"
+    directory = tmp_path / "frozen"
+    (directory / "requests").mkdir(parents=True)
+    (directory / "requests/__init__.py").write_text("def mine(): pass\n")
+    for first in (True, False):
+        if not first:
+            (directory / "mip.py").write_text("def mine(): pass\n")
+            os.utime(directory / "mip.py", (1e9, 1e9))
+        done = build_frozen(directory, tmp_path)
+        assert done.returncode == 0, done
+        compiled = (tmp_path / "out.c").read_text()
+        assert ("scope mip__rewrite_url" in compiled) == first and ("scope mip_mine" in compiled) != first
+        assert "scope requests___init___mine" in compiled and "scope requests_Response" not in compiled
+        assert "scope ssl_SSLContext" in compiled
 
 
 @pytest.mark.parametrize("name, content, told", [
