@@ -222,6 +222,8 @@ def test_requests_sends(board, servers):
     assert asked(board, f"post('{at}/', data='grün')")["body"] == "grün"
     assert asked(board, f"post('{at}/', data=b'')")["body"] == ""
     assert asked(board, f"put('{at}/', data=(p for p in ('a', b'', b'bcd')))")["body"] == "abcd"
+    told = asked(board, f"put('{at}/', data=(p for p in (b'ab', 'c')), headers={{'content-length': 3}})")
+    assert told["body"] == "abc" and "transfer-encoding" not in told["headers"]
     told = asked(board, f"post('{at}/', json=[], headers={{'content-type': 'x/y', 'HOST': 'other'}})")
     assert told["body"] == "[]" and (told["headers"]["content-type"], told["headers"]["host"]) == ("x/y", "other")
     assert asked(board, f"get('{at}/', headers={{b'connection': b'z'}})")["headers"]["connection"] == "z"

@@ -108,7 +108,14 @@ for host in '::1', '127.0.0.1', 'localhost':
     c.close()
 c = socket.socket()
 c.connect(('::1', port, 0, 0))
+s, _ = l.accept()
+s.close() # first, so that the port is in use for a while yet
+c.read()
 c.close()
+l.close()
+l = socket.socket()
+l.bind(('::', port))
+l.listen(1)
 l.close()
 """)
     assert out == (r":: True 16384 b'\x01\x00\x00\x00\x05\x00\x00\x00'" + "\n"

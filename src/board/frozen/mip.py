@@ -37,7 +37,7 @@ def _get(url):
     return None
 
 
-# Calls write() with each part; the beginning of its SHA-256 as hexadecimal digits.
+# Calls write() with each part. How many bytes there were, and their SHA-256 in hexadecimal digits.
 def _copy(stream, write):
     import binascii
     import hashlib

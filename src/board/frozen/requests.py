@@ -128,7 +128,7 @@ def _send(s, method, url, headers, data, kind, auth):
 
         login = b2a_base64(_bytes(auth[0]) + b":" + _bytes(auth[1]), newline=False)
         ours.append(("Authorization", b"Basic " + login))
-    chunked = parts and "Content-Length" not in headers
+    chunked = parts and "content-length" not in [_name(name) for name in headers]
     if chunked:
         ours.append(("Transfer-Encoding", "chunked"))
     elif data and not parts:

@@ -97,11 +97,21 @@ static Socket *socket_alloc(int family, int type) {
 
 int socket_open_kernel(int family, int type, int protocol) {
         int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+        int on = 1;
 
-        if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
-                return fd;
-        gc_collect(); /* forgotten ones may hold the descriptors */
-        return socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+                gc_collect(); /* forgotten ones may hold the descriptors */
+                fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+        }
+        if (fd < 0) /* the filter of system calls refuses families that scripts are not to have */
+                return errno == EPERM && type != SOCK_RAW ? -EAFNOSUPPORT : -errno;
+        /* After a reset the port is free at once, whatever connections there were. */
+        if (type == SOCK_STREAM && family != AF_UNIX)
+                (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        /* Where a Pico's lwIP asks for no permission, programs ask for none. */
+        if (type == SOCK_DGRAM && family == AF_INET)
+                (void) setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+        return fd;
 }
 
 static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, size_t n_kw,
@@ -109,7 +119,6 @@ static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, siz
         int family = n_args > 0 ? mp_obj_get_int(args[0]) : AF_INET;
         int type = n_args > 1 ? mp_obj_get_int(args[1]) : SOCK_STREAM;
         int protocol = n_args > 2 ? mp_obj_get_int(args[2]) : 0;
-        int on = 1;
         Socket *s;
 
         mp_arg_check_num(n_args, n_kw, 0, 4, false);
@@ -118,14 +127,8 @@ static mp_obj_t socket_make_new(const mp_obj_type_t *type_in, size_t n_args, siz
         s = socket_alloc(family, type);
         s->family_open = n_args == 0;
         s->fd = socket_open_kernel(family, type, protocol);
-        if (s->fd < 0) /* the filter of system calls refuses families that scripts are not to have */
-                mp_raise_OSError(errno == EPERM && type != SOCK_RAW ? MP_EAFNOSUPPORT : errno);
-        /* After a reset the port is free at once, whatever connections there were. */
-        if (type == SOCK_STREAM && family != AF_UNIX)
-                (void) setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        /* Where a Pico's lwIP asks for no permission, programs ask for none. */
-        if (type == SOCK_DGRAM && family == AF_INET)
-                (void) setsockopt(s->fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+        if (s->fd < 0)
+                mp_raise_OSError(-s->fd);
         return MP_OBJ_FROM_PTR(s);
 }
 

@@ -22,7 +22,8 @@ Socket *socket_from_obj(mp_obj_t self_in);
 /* Raises ValueError when it is negative. */
 size_t socket_size_from_obj(mp_obj_t o);
 
-/* socket(), non-blocking; a negative number and errno. */
+/* A descriptor of the kernel's that does not block, with the options that are on from the beginning; or a negative
+ * errno. */
 int socket_open_kernel(int family, int type, int protocol);
 
 /* An address for this socket, which takes the address's family when it was made without one: programs for boards write

@@ -93,7 +93,7 @@ MP_DEFINE_CONST_FUN_OBJ_2(socket_setblocking_obj, socket_setblocking);
 
 /* Another socket takes the place of this one, under the same number, with what was set on this one. */
 static void change_family(Socket *s, int family) {
-        int fd = socket_open_kernel(family, s->type, 0), r = fd < 0 ? -errno : 0;
+        int fd = socket_open_kernel(family, s->type, 0), r = MIN(fd, 0);
         mp_obj_t *options = NULL;
         size_t n = 0;
 
