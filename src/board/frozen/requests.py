@@ -73,7 +73,8 @@ def _connect(host, port, timeout):
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
         s = socket.socket(family, kind, protocol)
         try:
-            s.settimeout(timeout)
+            if timeout is not None:
+                s.settimeout(timeout)
             s.connect(address)
             return s
         except BaseException as e:
@@ -104,35 +105,39 @@ def _bytes(x):
     return x if isinstance(x, (bytes, bytearray, memoryview)) else str(x).encode()
 
 
-# A header's, whatever the case of its letters.
-def _name(x):
-    return (str(x, "utf-8") if isinstance(x, bytes) else x).lower()
+def _str(x):
+    return str(x, "utf-8") if isinstance(x, bytes) else x
 
 
-# Those of the program win.
+# Those of the program win, whatever the case of their letters. In one dict, so that they are sent in the order in which
+# 1.25's requests sends them.
 def _headers(given, ours):
-    names = [_name(name) for name in given]
-    head = list(given.items())
-    head.extend((name, value) for name, value in ours if _name(name) not in names)
-    return b"".join(_bytes(name) + b": " + _bytes(value) + b"\r\n" for name, value in head)
+    names = [name.lower() for name in given]
+    head = dict(given)
+    for name, value in ours:
+        if name.lower() not in names:
+            head[name] = value
+    return b"".join(_bytes(name) + b": " + _bytes(value) + b"\r\n" for name, value in head.items())
 
 
 def _send(s, method, url, headers, data, kind, auth):
     _, server, _, _, path = _split(url)
     parts = hasattr(data, "__next__") and not hasattr(data, "__len__")
-    ours = [("Host", server), ("Connection", "close")]
-    if kind:
-        ours.append(("Content-Type", kind))
+    ours = []
     if auth is not None:
         from binascii import b2a_base64
 
         login = b2a_base64(_bytes(auth[0]) + b":" + _bytes(auth[1]), newline=False)
         ours.append(("Authorization", b"Basic " + login))
-    chunked = parts and "content-length" not in [_name(name) for name in headers]
+    ours.append(("Host", server))
+    if kind:
+        ours.append(("Content-Type", kind))
+    chunked = parts and "content-length" not in [name.lower() for name in headers]
     if chunked:
         ours.append(("Transfer-Encoding", "chunked"))
     elif data and not parts:
         ours.append(("Content-Length", len(data)))
+    ours.append(("Connection", "close"))
     s.write(_bytes(method) + b" " + _bytes(path) + b" HTTP/1.0\r\n" + _headers(headers, ours) + b"\r\n")
     if not parts:
         if data:
@@ -192,7 +197,7 @@ def request(
     timeout=None,
     parse_headers=True,
 ):
-    headers = dict(headers or {})
+    headers = {_str(name): value for name, value in headers.items()} if headers else {}
     kind = None
     if json is not None:
         if data is not None:
@@ -220,7 +225,7 @@ def request(
         before, url = url, _join(url, location)
         if _split(url)[:4] != _split(before)[:4]:  # what was meant for one server is not told to another
             auth = None
-            headers = {k: v for k, v in headers.items() if _name(k) not in ("host", "authorization", "cookie")}
+            headers = {k: v for k, v in headers.items() if k.lower() not in ("host", "authorization", "cookie")}
     raise OSError("too many redirects")
 
 
