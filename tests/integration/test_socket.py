@@ -200,6 +200,39 @@ def test_a_datagram_for_all_needs_no_option(repl):
 
 
 
+@pytest.mark.parametrize("family, host", [("AF_INET", LOOPBACK), ("AF_INET6", "::1")])
+def test_nobody_takes_a_datagram(repl, family, host):
+    """As on a board nobody hears of it: each is sent, a read waits its time, poll() has nothing to tell."""
+    with socket.socket(getattr(socket, family), socket.SOCK_DGRAM) as peer:
+        peer.settimeout(scaled(20))
+        peer.bind((host, 0))
+        port = peer.getsockname()[1]
+        run(repl, f"s = socket.socket(socket.{family}, socket.SOCK_DGRAM)\ns.connect(({host!r}, {port}))\n"
+                  "p = select.poll()\np.register(s, select.POLLIN)")
+        peer.close()
+        out = run(repl, "print([s.send(b'log') for _ in range(6)])\nprint(p.poll(100))\ns.settimeout(0.1)\n"
+                        "for wait, why in (0.1, errno.ETIMEDOUT), (0, errno.EAGAIN):\n"
+                        "    s.send(b'x')\n    s.settimeout(wait)\n    try:\n        s.recv(9)\n"
+                        "    except OSError as e:\n        print(e.errno == why)\n"
+                        "s.send(b'x')\np.modify(s, select.POLLOUT | select.POLLIN)\n"
+                        "print(p.poll(0)[0][1] == select.POLLOUT)")
+        assert out == "[3, 3, 3, 3, 3, 3]\n[]\nTrue\nTrue\nTrue\n"
+    with socket.socket(getattr(socket, family), socket.SOCK_DGRAM) as peer:  # it is back
+        peer.settimeout(scaled(20))
+        peer.bind((host, port))
+        run(repl, "s.send(b'here again')\ns.settimeout(20)")
+        data, board = peer.recvfrom(100)
+        peer.sendto(b"heard", board)
+        assert data == b"here again" and run(repl, "print(s.recv(9))") == "b'heard'\n"
+
+
+def test_nobody_at_a_unix_address_is_an_error(repl):
+    out = run(repl, "u, v = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]\n"
+                    "v.bind(b'\\0mpyd-test')\nu.connect(b'\\0mpyd-test')\nv.close()\n"
+                    "for _ in range(2):\n    try:\n        u.send(b'x')\n    except OSError as e:\n        print(e)")
+    assert out == "[Errno 111] ECONNREFUSED\n[Errno 107] ENOTCONN\n"
+
+
 def test_connecting_twice(repl):
     """Who forgets to make a new socket hears of it, also the first time."""
     assert run(repl, """

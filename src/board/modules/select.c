@@ -199,16 +199,19 @@ static size_t take_results(Poll *p, const struct pollfd *fds, const size_t *plac
         size_t n_ready = 0;
 
         for (nfds_t i = 0; i < n_fds; i++) {
+                short revents = fds[i].revents;
                 Entry e = {};
 
-                if (fds[i].revents == 0 || places[i] >= p->n)
+                if ((revents & POLLERR) && socket_forget_earlier_datagram(fds[i].fd))
+                        revents &= (short) ~POLLERR;
+                if (revents == 0 || places[i] >= p->n)
                         continue;
                 e = p->entries[places[i]];
                 if (e.obj == MP_OBJ_NULL || e.has_socket || descriptor(&e) != fds[i].fd)
                         continue;
                 if (places[i] >= p->n || p->entries[places[i]].obj != e.obj)
                         continue;
-                p->entries[places[i]].revents = (uint16_t) fds[i].revents;
+                p->entries[places[i]].revents = (uint16_t) revents;
                 n_ready++;
         }
         return n_ready;

@@ -62,9 +62,16 @@ static int socket_wait(const Socket *s, short events, int64_t until) {
         }
 }
 
+/* UDP that is connected is told by ICMP that nobody took a datagram, which is an error of a later call (udp(7)). lwIP
+ * tells nobody; programs do not expect it, and a logger shall live on while its server starts anew. Having been told
+ * once, the error is gone. */
+static bool is_about_an_earlier_datagram(const Socket *s, int error) {
+        return error == ECONNREFUSED && s->type == SOCK_DGRAM && s->family != AF_UNIX;
+}
+
 /* What to do after a system call has failed with error: 0: try again; else the errno to report. */
 static int socket_retry(const Socket *s, int error, short events, int64_t until) {
-        if (error == EINTR)
+        if (error == EINTR || is_about_an_earlier_datagram(s, error))
                 return 0;
         if (error != EAGAIN || s->timeout_nsec == 0)
                 return error;
@@ -474,16 +481,29 @@ static mp_uint_t socket_write(mp_obj_t self_in, const void *buf, mp_uint_t size,
         return s ? transmit(s, buf, size, 0, NULL, errcode) : MP_STREAM_ERROR;
 }
 
+bool socket_forget_earlier_datagram(int fd) {
+        int family = AF_UNSPEC, type = 0, error = 0;
+        socklen_t size = sizeof(int);
+
+        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && (family == AF_INET || family == AF_INET6) &&
+               getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM &&
+               getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0;
+}
+
 _Thread_local struct pollfd socket_not_ready = { .fd = -1 };
 
 static mp_uint_t socket_poll(const Socket *s, uintptr_t events) {
         struct pollfd pfd = { .fd = s->fd };
+        int r;
 
         if (s->fd < 0)
                 return MP_STREAM_POLL_NVAL;
         pfd.events = (short) ((events & MP_STREAM_POLL_RD ? POLLIN : 0) |
                               (events & MP_STREAM_POLL_WR ? POLLOUT : 0));
-        if (poll(&pfd, 1, 0) == 0)
+        r = poll(&pfd, 1, 0);
+        if ((pfd.revents & POLLERR) && socket_forget_earlier_datagram(s->fd))
+                r = poll(&pfd, 1, 0);
+        if (r == 0)
                 socket_not_ready = pfd;
         return (pfd.revents & POLLIN ? MP_STREAM_POLL_RD : 0) |
                (pfd.revents & POLLOUT ? MP_STREAM_POLL_WR : 0) |
