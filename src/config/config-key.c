@@ -50,7 +50,7 @@ static const ConfigKey keys[] = {
           "What the heap may grow to.",
           parse_key_size, FIELD(board.heap_max), 32 * KIB, GIB },
         { "board", "flash-quota", "off",
-          "What a program may fill the flash to, lest it fill the host's disk: a size, or off.",
+          "What a program may fill the flash to, lest it fill the host's disk: 64K to 1T, or off.",
           parse_key_size_or_off, FIELD(board.flash_quota), 64 * KIB, 1024 * GIB },
         { "board", "user", "mpyd",
           "Account that the board runs as when mpyd is started by root.",
