@@ -108,6 +108,31 @@ def test_mip_takes_what_lies_beside_package_json(board, web):
         board.ctl("rm", "-r", ":lib")
 
 
+def test_mip_knows_repositories(board, web):
+    """Where the files of a repository are, by name, branch and path; only the way to GitHub's server is another one."""
+    root, url = web
+    (root / "org/sensor/v2/lib").mkdir(parents=True)
+    (root / "org/sensor/v2/package.json").write_text(json.dumps(
+        {"urls": [["sensor.py", "lib/sensor.py"], ["other.py", "gitlab:group/other/x/other.py"]],
+         "deps": [["github:org/dep/single.py", "main"]]}))
+    (root / "org/sensor/v2/lib/sensor.py").write_text("V = 2\n")
+    (root / "group/other/-/raw/v2/x").mkdir(parents=True)
+    (root / "group/other/-/raw/v2/x/other.py").write_text("V = 3\n")
+    (root / "org/dep/main").mkdir(parents=True)
+    (root / "org/dep/main/single.py").write_text("V = 4\n")
+    out, error = board.raw().exec_raw(
+        "import mip, requests, sys\nasked = []\n"
+        "class Way:\n    def get(url):\n        scheme, _, host, path = url.split('/', 3)\n"
+        "        asked.append(scheme + '//' + host)\n"
+        f"        return requests.get('{url}/' + path)\n"
+        "mip.requests = Way\nmip.install('github:org/sensor', version='v2')\n"
+        "import sensor, other, single\nprint(sensor.V, other.V, single.V, asked)\n"
+        "sys.path.clear()\nmip.install('x')", timeout=30)
+    github, gitlab = "https://raw.githubusercontent.com", "https://gitlab.com"
+    assert error == "" and f"Done\r\n2 3 4 {[github, github, gitlab, github]}\r\n" in out, (out, error)
+    assert out.endswith("Unable to find lib dir in sys.path\r\n")
+
+
 def test_mip_leaves_no_half_files(boards, web, index, servers):
     """A download that ends early, and one that is not what the index says: what was there before stays as it is."""
     root, url = web
@@ -242,6 +267,18 @@ def test_requests_over_ipv6(board):
     assert (told["path"], told["headers"]["host"]) == ("/six", f"[::1]:{server.server_port}")
 
 
+def test_requests_takes_the_address_that_answers(board, servers):
+    """Of a name that has two; only the names are this test's."""
+    way = ("class Way:\n    socket, SOCK_STREAM = socket.socket, socket.SOCK_STREAM\n"
+           "    getaddrinfo = lambda *a: socket.getaddrinfo('127.0.0.1', 1) + "
+           f"socket.getaddrinfo('127.0.0.1', {servers[0]})\n")
+    out = ask(board, "import socket\n" + way + "requests.socket = Way\n"
+                     "print(requests.get('http://two.example/').json()['headers'])\n"
+                     "Way.getaddrinfo = lambda *a: socket.getaddrinfo('127.0.0.1', 1)\n"
+                     "try:\n    requests.get('http://two.example/')\nexcept OSError as e:\n    print(e)\n")
+    assert "['host', 'two.example']" in out and out.endswith("[Errno 111] ECONNREFUSED\n"), out
+
+
 def test_requests_answers(board, servers):
     at = f"http://127.0.0.1:{servers[0]}"
     out = ask(board, f"r = requests.get('{at}/')\nprint(r.status_code, r.reason, r.headers['X-Colour'])\n"
@@ -291,4 +328,6 @@ def test_requests_errors(board, servers):
                      ("http://127.0.0.1:1/", "OSError(111,)")):
         out = ask(board, f"try:\n    requests.get('{url}')\nexcept Exception as e:\n    print(repr(e))\n")
         assert out == why + "\n"
+    assert ask(board, f"try:\n    requests.get('https://127.0.0.1:{servers[0]}/')\n"
+                      "except OSError as e:\n    print(e.args[1][:12])\n") == "MBEDTLS_ERR_\n"
     assert len(list(descriptors.iterdir())) == before

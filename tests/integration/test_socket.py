@@ -122,6 +122,31 @@ l.close()
                    "b'::1' True\nb'127.0.0.1' True\nb'127.0.0.1' True\n")
 
 
+def test_no_descriptor_left_to_change_the_family(repl):
+    """Nothing is lost: it says so, and takes the address when there is one again."""
+    with listener(socket.AF_INET6, ("::1", 0)) as s:
+        out = run(repl, f"""
+s = socket.socket()
+held = []
+try:
+    while True:
+        held.append(socket.socket())
+except OSError as e:
+    print(e)
+try:
+    s.connect(('::1', {s.getsockname()[1]}))
+except OSError as e:
+    print(e)
+held.pop().close()
+s.connect(('::1', {s.getsockname()[1]}))
+s.send(b'hello')
+for h in held:
+    h.close()
+""")
+        with accept(s) as c:
+            assert out == "[Errno 24] EMFILE\n" * 2 and c.recv(9) == b"hello"
+
+
 def test_a_family_is_for_good(repl):
     """One that is asked for, and the first address's."""
     out = run(repl, """

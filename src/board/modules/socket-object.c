@@ -65,8 +65,10 @@ static int socket_wait(const Socket *s, short events, int64_t until) {
 /* UDP that is connected is told by ICMP that nobody took a datagram, which is an error of a later call (udp(7)). lwIP
  * tells nobody; programs do not expect it, and a logger shall live on while its server starts anew. Having been told
  * once, the error is gone. */
+#define ERROR_OF_EARLIER_DATAGRAM ECONNREFUSED
+
 static bool is_about_an_earlier_datagram(const Socket *s, int error) {
-        return error == ECONNREFUSED && s->type == SOCK_DGRAM && s->family != AF_UNIX;
+        return error == ERROR_OF_EARLIER_DATAGRAM && s->type == SOCK_DGRAM && s->family != AF_UNIX;
 }
 
 /* What to do after a system call has failed with error: 0: try again; else the errno to report. */
@@ -487,7 +489,8 @@ bool socket_forget_earlier_datagram(int fd) {
 
         return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && (family == AF_INET || family == AF_INET6) &&
                getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM &&
-               getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0;
+               getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+               (error == 0 || error == ERROR_OF_EARLIER_DATAGRAM);
 }
 
 _Thread_local struct pollfd socket_not_ready = { .fd = -1 };
