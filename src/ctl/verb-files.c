@@ -86,7 +86,8 @@ const Verb verb_ls = {
         .name = "ls",
         .summary = "list the board's files",
         .usage = "[:PATH]",
-        .help = "Lists a directory of the board (/ when none is named): size, time, name.\n"
+        .help = "Lists a directory of the board (/ when none is named): size, time, name. Of all files and\n"
+                "in the long form: -a and -l, which fingers type by themselves, change nothing.\n"
                 FILES_TAIL
                 "Examples:\n"
                 "  mpyctl ls\n"
@@ -94,7 +95,7 @@ const Verb verb_ls = {
                 "  mpyctl --json ls | jq -r '.[].name'\n\n"
                 "Exit codes:\n"
                 "  0  done    4  not permitted    9  no such file or directory\n",
-        .letters = "",
+        .letters = "al",
         .max_arguments = 1,
         .run = ls_run,
 };

@@ -71,6 +71,7 @@ def test_looking_at_files_while_the_program_hangs(hung):
     assert re.fullmatch(r" +4  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  log\.csv", out[1])
     assert out[0].endswith("  lib/")
     assert ctl(hung, "ls", ":log.csv").decode().endswith("log.csv\n")
+    assert ctl(hung, "ls", "-la").decode().splitlines() == out
     assert ctl(hung, "tree").decode() == "lib/\n  pump.py\nlog.csv\nmain.py\n"
     assert ctl(hung, "cat", ":log.csv", "lib/pump.py") == b"1,2\non = True\n"
     space = json.loads(ctl(hung, "--json", "df"))
