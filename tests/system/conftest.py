@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: booted machines with the product installed. A machine that does not boot is tried once
 more, which is said; an assertion never is."""
+import itertools
 import pathlib
 import sys
 
