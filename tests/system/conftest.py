@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: booted machines with the product installed. A machine that does not boot is tried once
 more, which is said; an assertion never is."""
-import itertools
 import pathlib
 import sys
 
@@ -159,11 +158,11 @@ def guests(installed_disk, scratch, request):
 
 
 def guests_of(linux, installed, scratch, request, arch=architecture.AMD64):
-    made, numbers = [], itertools.count()
+    made = []
 
     def make(disk=None, snapshot="installed"):
         def attempt():
-            path = disk or guest.copy_disk(installed, scratch / f"guest{next(numbers)}.qcow2")
+            path = disk or guest.copy_disk(installed, scratch / f"guest{len(made)}.qcow2")
             g = Guest(linux, path, scratch, extra=WATCHDOG, architecture=arch)
             made.append(g)
             return g.boot() if disk else g.load(snapshot)
