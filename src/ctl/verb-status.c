@@ -350,7 +350,7 @@ static void print_offline(const Ctl *c, const HistoryRecord *last, const History
                 print_field("Last reset", STYLE_NONE, line);
                 print_next_step("all of them: mpyctl history");
                 print_totals(totals);
-                if (last->traceback)
+                if (last->traceback && !strstr(last->traceback, "\nKeyboardInterrupt")) /* that is no error */
                         print_last_error(last->traceback, last->realtime_usec, 0);
                 return;
         }

@@ -685,6 +685,24 @@ def test_last_error_has_a_time(boards):
     assert re.search(r"Last error, .* ago, before the last reset:", status) and "most often" not in status, status
 
 
+def test_an_interrupt_is_not_the_last_error(boards):
+    """A reset that somebody asks for ends the program with KeyboardInterrupt: history tells where, but what went
+    wrong before is still the last error."""
+    b = boards({"main.py": "1 / 0\n"}, config={"recovery": {"after-exception": "off"}})
+    b.wait_state("idle")
+    b.put({"main.py": "import time\nwhile True:\n    time.sleep(1)\n"})
+    b.hard_reset()
+    b.wait(lambda p: p["State"] == "running" and p["Stage"] == "main.py", what="main.py")
+    b.control.reset("soft")
+    b.wait(lambda p: p["SoftResets"] == 1 and p["State"] == "running", what="the soft reset")
+    assert "KeyboardInterrupt" in b.ctl("history", "-n", "1").stdout
+    status = b.ctl("status").stdout
+    assert "ZeroDivisionError" in status and "KeyboardInterrupt" not in status, status
+    b.stop()
+    status = b.ctl("status", check=False).stdout
+    assert "soft reset asked for" in status and "KeyboardInterrupt" not in status, status
+
+
 def test_reset_of_a_program_that_soft_resets(boards):
     """What is seen after a hard reset may be the program's own soft reset already: it is not called a hard one."""
     b = boards({"main.py": "import machine\nmachine.soft_reset()\n"}, config={"reset": {"rate": "unlimited"}})
