@@ -8,12 +8,17 @@
 #include "board/flash-path.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include "mpyd/board-link.h"
 
 static char root[] = "/tmp/test-board-flash-path-XXXXXX";
+static bool has_device;
 
 static void make_file(const char *name, const char *text) {
         int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -39,8 +44,10 @@ static int set_up(void **state) {
         if (symlinkat("/etc/passwd", dir, "abs") < 0 ||
             symlinkat("../../../etc/passwd", dir, "up") < 0 ||
             symlinkat("d", dir, "link") < 0 || symlinkat("/d/g", dir, "to-g") < 0 ||
-            symlinkat("loop", dir, "loop") < 0 || mkfifoat(dir, "fifo", 0644) < 0)
+            symlinkat("loop", dir, "loop") < 0 || mkfifoat(dir, "fifo", 0644) < 0 ||
+            mknodat(dir, "socket", S_IFSOCK | 0666, 0) < 0)
                 return -1;
+        has_device = mknodat(dir, "device", S_IFCHR | 0666, makedev(1, 5)) == 0; /* only root may make one */
         close(dir);
         return 0;
 }
@@ -130,14 +137,68 @@ static void test_jail(void **state) {
 }
 
 static void test_nodes_do_not_exist(void **state) {
+        const char *const names[] = { "fifo", "socket", has_device ? "device" : "fifo" };
         struct stat st = { .st_size = 4711 };
         FlashPath p;
 
-        assert_int_equal(open_path("fifo", O_RDONLY), -ENOENT);
-        assert_int_equal(open_path("fifo", O_WRONLY | O_CREAT), -ENOENT);
-        assert_int_equal(flash_path_join(&p, "/", "fifo"), 0);
-        assert_int_equal(flash_path_stat(&p, &st), -ENOENT);
-        assert_int_equal(st.st_size, 4711); /* untouched */
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                assert_int_equal(open_path(names[i], O_RDONLY), -ENOENT);
+                assert_int_equal(open_path(names[i], O_WRONLY | O_CREAT), -ENOENT);
+                assert_int_equal(flash_path_join(&p, "/", names[i]), 0);
+                assert_int_equal(flash_path_stat(&p, &st), -ENOENT);
+                assert_int_equal(st.st_size, 4711); /* untouched */
+        }
+}
+
+/* Exchanges "race", a directory, with "way-out", a link to a directory elsewhere, until it is killed. */
+static pid_t start_exchanging(void) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid > 0)
+                return pid;
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+                if (renameat2(BOARD_FD_FLASH, "race", BOARD_FD_FLASH, "way-out", RENAME_EXCHANGE) < 0)
+                        _exit(1);
+}
+
+static void test_exchanged_with_a_link(void **state) {
+        static const char *const paths[] = { "race/g", "d/through" };
+        char outside[] = "/tmp/mpyd-test-outside-XXXXXX", path[64], text[16];
+        unsigned inside = 0, nothing = 0, n = 0;
+        pid_t pid;
+        FILE *f;
+
+        assert_non_null(mkdtemp(outside));
+        (void) snprintf(path, sizeof path, "%s/g", outside);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        assert_true(fputs("outside", f) >= 0 && fclose(f) == 0);
+        assert_int_equal(mkdirat(BOARD_FD_FLASH, "race", 0755), 0);
+        make_file("race/g", "inner");
+        assert_int_equal(symlinkat(outside, BOARD_FD_FLASH, "way-out"), 0);
+        assert_int_equal(symlinkat("../race/g", BOARD_FD_FLASH, "d/through"), 0);
+        pid = start_exchanging();
+        while (n < 20000 || inside == 0 || nothing == 0) {
+                int fd = open_path(paths[n++ % ELEMENTSOF(paths)], O_RDONLY);
+                ssize_t size;
+
+                if (fd < 0) {
+                        assert_int_equal(fd, -ENOENT);
+                        nothing++;
+                        continue;
+                }
+                size = read(fd, text, sizeof text);
+                close(fd);
+                assert_int_equal(size, 5);
+                assert_memory_equal(text, "inner", 5);
+                inside++;
+        }
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        unlink(path);
+        rmdir(outside);
 }
 
 static void test_open_kinds(void **state) {
@@ -196,6 +257,7 @@ int main(void) {
                 cmocka_unit_test(test_normalize),
                 cmocka_unit_test(test_jail),
                 cmocka_unit_test(test_nodes_do_not_exist),
+                cmocka_unit_test(test_exchanged_with_a_link),
                 cmocka_unit_test(test_open_kinds),
                 cmocka_unit_test(test_parent),
         };
