@@ -163,3 +163,20 @@ t = time.ticks_ms()
 print(sync(), ram.synced - before, time.ticks_diff(time.ticks_ms(), t) >= 300)
 """)
     assert (out.strip(), error) == ("None 1 True", "")
+
+
+def test_close_waits_for_the_disk(boards):
+    """What was written is on the disk when close() returns, which takes the 300 ms that a flush takes here; a file that
+    was only read has nothing to wait for."""
+    b = boards({"old": "x"}, board=BUILD / "tests/slow-board")
+    out, error = b.raw().exec_raw("""
+import time
+def took(f, data):
+    t = time.ticks_ms()
+    if data: f.write(data)
+    written = time.ticks_diff(time.ticks_ms(), t)
+    f.close()
+    return written >= 300, time.ticks_diff(time.ticks_ms(), t) >= 300
+print(took(open('new', 'w'), 'x'), took(open('old', 'ab'), b'y'), took(open('old', 'r+'), ''), took(open('old'), ''))
+""")
+    assert (out.strip(), error) == ("(False, True) (False, True) (False, False) (False, False)", "")

@@ -617,8 +617,10 @@ def test_the_flash_is_a_jail(board):
     os.mkfifo(b.flash / "fifo")
     b.raw()
     b.run("import os")
-    names = [entry[0] for entry in sorted(eval(b.run("print(list(os.ilistdir()))")))]
-    assert names == ["d", "link"]
+    inode = (b.flash / "d").stat().st_ino
+    assert sorted(eval(b.run("print(list(os.ilistdir()))"))) == [("d", 0x4000, inode, 0), ("link", 0x4000, inode, 0)]
+    assert [(*e[:2], e[3]) for e in eval(b.run("print(list(os.ilistdir('d')))"))] == \
+        [("__init__.py", 0x8000, 0), ("f.py", 0x8000, 5)]
     for path in ("absolute", "up", "fifo", "/../../etc/passwd", "d/../../../etc/passwd"):
         assert b.error(f"open({path!r})") == "OSError: [Errno 2] ENOENT"
         assert b.error(f"os.stat({path!r})") == "OSError: [Errno 2] ENOENT"
@@ -632,8 +634,10 @@ def test_the_flash_is_a_jail(board):
     b.run("import d.f, link.f")
     b.run("os.chdir('/link')")
     assert b.run("print(os.getcwd(), sorted(os.listdir()))") == "/link ['__init__.py', 'f.py']"
+    assert b.run("import f; print(f.q, f.__file__)") == "5 f.py"
     b.run("os.chdir('..')")
     assert b.run("print(os.getcwd(), 'link' in os.listdir())") == "/ True"
+    assert "ImportError" in b.error("import sys; del sys.modules['f']; import f")
 
 
 def test_file_objects(board):
@@ -905,6 +909,49 @@ def test_names_of_lines_come_in_pieces(board):
     n = len(asked())
     b.run("for n in range(1000): hasattr(Pin.board, 'none%d' % n)")
     assert len(asked()) - n < 100
+
+
+# What a program finds on an ESP32 or a Pico and here, and more.
+MODULES = {
+    "array": "array", "asyncio": "run gather wait_for Event Lock ThreadSafeFlag StreamReader "
+    "open_connection start_server",
+    "binascii": "hexlify unhexlify a2b_base64 b2a_base64 crc32", "builtins": "open eval exec compile input memoryview",
+    "cmath": "sqrt phase", "collections": "namedtuple OrderedDict deque", "cryptolib": "aes", "deflate": "DeflateIO",
+    "errno": "ENOENT ETIMEDOUT errorcode", "framebuf": "FrameBuffer MONO_VLSB RGB565",
+    "gc": "collect mem_free threshold",
+    "hashlib": "sha256 sha1 md5", "heapq": "heappush heappop heapify", "io": "BytesIO StringIO IOBase open",
+    "json": "dump dumps load loads", "machine": "Pin Signal Timer WDT RTC SoftI2C SoftSPI lightsleep deepsleep reset "
+    "soft_reset reset_cause wake_reason idle unique_id freq time_pulse_us disable_irq enable_irq",
+    "marshal": "dumps loads", "math": "sqrt isclose gamma", "micropython": "const mem_info schedule kbd_intr "
+    "heap_lock alloc_emergency_exception_buf opt_level", "mip": "install", "ntptime": "settime time host",
+    "os": "dupterm sync statvfs uname getenv urandom listdir ilistdir stat rename remove mkdir rmdir chdir getcwd",
+    "platform": "platform", "random": "getrandbits randrange choice uniform seed", "re": "compile match search sub",
+    "requests": "get post request", "select": "poll select POLLIN", "socket": "socket getaddrinfo AF_INET6 AF_UNIX "
+    "SOL_SOCKET SO_REUSEADDR IP_ADD_MEMBERSHIP", "ssl": "SSLContext wrap_socket CERT_REQUIRED PROTOCOL_TLS_CLIENT",
+    "struct": "pack unpack_from calcsize", "sys": "argv exit implementation print_exception stdin stdout path modules",
+    "_thread": "start_new_thread allocate_lock get_ident stack_size",
+    "time": "sleep_ms ticks_diff ticks_us time_ns mktime gmtime localtime",
+    "tls": "SSLContext MBEDTLS_VERSION", "uctypes": "struct addressof UINT32 LITTLE_ENDIAN",
+    "unittest": "TestCase main", "urequests": "get", "vfs": "VfsFat VfsLfs1 VfsLfs2 VfsRom mount umount",
+}
+
+
+def test_modules(board):
+    b = board().raw()
+    for module, names in MODULES.items():
+        missing = b.run(f"import {module}\nprint([n for n in {names.split()} if not hasattr({module}, n)])")
+        assert missing == "[]", (module, missing)
+    known = b.run("help('modules')")
+    assert all(module in known for module in MODULES), known
+
+
+def test_uname_and_urandom(board):
+    b = board().raw()
+    assert eval(b.run("import os; print(tuple(os.uname()))"))[:3:2] == ("linux", "1.25.0")
+    assert b.run("print(os.uname().machine)").endswith(f"with {os.uname().machine}")
+    some = eval(b.run("print([os.urandom(n) for n in (0, 1, 32, 32)])"))
+    assert [len(s) for s in some] == [0, 1, 32, 32] and some[2] != some[3]
+    assert "ValueError" in b.error("os.urandom(-1)")
 
 
 def test_what_is_not_there_yet_is_absent(board):
