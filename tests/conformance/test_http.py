@@ -6,11 +6,13 @@ import http.server
 import json
 import pathlib
 import socket
+import subprocess
 import threading
 
 import pytest
 
 from mpydtest.items import item
+from mpydtest.paths import mpy_cross
 
 
 @pytest.fixture
@@ -46,10 +48,46 @@ def index(web):
     return url
 
 
+@pytest.fixture
+def compiled(web, tmp_path):
+    """A package index that has one package compiled, for the .mpy version of the build's mpy-cross, and in source
+    form another one of the same name."""
+    root, url = web
+    source, code = tmp_path / "bonjour.py", tmp_path / "bonjour.mpy"
+    source.write_text("def hello():\n    return 'compiled'\n")
+    subprocess.run([mpy_cross(), "-o", code, source], check=True)
+    packages = {str(code.read_bytes()[1]): ("bonjour.mpy", code.read_bytes()),
+                "py": ("bonjour.py", b"def hello():\n    return 'source'\n")}
+    for form, (file, content) in packages.items():
+        name = hashlib.sha256(content).hexdigest()[:8]
+        (root / "file" / name[:2]).mkdir(parents=True, exist_ok=True)
+        (root / "file" / name[:2] / name).write_bytes(content)
+        (root / f"package/{form}/bonjour").mkdir(parents=True)
+        (root / f"package/{form}/bonjour/latest.json").write_text(json.dumps(
+            {"v": 1, "version": "1.0", "hashes": [[file, name]]}))
+    return url
+
+
 @item("M40")
 def test_M40_mip_from_the_host(board, index):
     board.mpremote("mip", "install", "--no-mpy", "--index", index, "greet")
     assert board.mpremote("exec", "import greet\nprint(greet.hello())").stdout == "installed\n"
+
+
+@item("M40")
+def test_M40_compiled_packages(boards, compiled):
+    """Both take what is for the board's version of .mpy, unless they are told not to."""
+    for by_host in (True, False):
+        for options, file, says in (((), "bonjour.mpy", "compiled"), (("--no-mpy",), "bonjour.py", "source")):
+            board = boards()
+            board.wait_state("idle")
+            if by_host:
+                board.mpremote("mip", "install", *options, "--index", compiled, "bonjour")
+            else:
+                mpy = ", mpy=False" if options else ""
+                board.mpremote("exec", f"import mip; mip.install('bonjour', index='{compiled}'{mpy})")
+            assert [p.name for p in (board.flash / "lib").iterdir()] == [file]
+            assert board.mpremote("exec", "import bonjour; print(bonjour.hello())").stdout == says + "\n"
 
 
 @item("M40")

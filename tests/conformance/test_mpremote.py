@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """mpremote against the pty, and what it relies on (SPEC 8, M1-M44; S31): the one of the pinned source, and in
 tests/system/ once more the older one of Debian 13."""
+import ast
 import datetime
 import hashlib
 import os
+import select
 import termios
 
 import pytest
@@ -277,11 +279,54 @@ def test_M21_mkdir_rmdir_rm_touch(board):
         assert "EEXIST" in error, (path, out, error)
 
 
+UNMOUNTS = "import os; os.umount('/')"
+ERRORS = {  # what mpremote makes of each errno
+    "ENOENT": (["cat", ":missing"], "cat: missing: No such file or directory."),
+    "ENOENT in a path": (["mkdir", ":missing/d"], "mkdir: missing/d: No such file or directory."),
+    "EISDIR": (["rm", ":d"], "rm: d: Is a directory."),
+    "EISDIR by open()": (["cat", ":d"], "cat: d: Is a directory."),
+    "EISDIR of cp": (["cp", ":d", "copy"], "cp: -r not specified; omitting directory"),
+    "EEXIST": (["mkdir", ":d"], "mkdir: d: File exists."),
+    "ENODEV": (["exec", UNMOUNTS, "cat", ":x"], "cat: x: No such file or directory."),
+}
+
+
 @item("M22")
-def test_M22_errors_have_names(board):
-    done = board.mpremote("cat", ":missing", check=False)
-    assert done.returncode == 1
-    assert "No such file or directory" in done.stderr or "ENOENT" in done.stderr, done
+def test_M22_errors_have_names(board, tmp_path):
+    board.put({"d/x": "", "x": ""})
+    for error, (arguments, says) in ERRORS.items():
+        done = board.mpremote(*arguments, check=False, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (1, f"mpremote: {says}\n"), (error, done)
+    out, error = board.raw().exec_raw("open('x')")  # as the last one left it
+    assert error.endswith("OSError: [Errno 19] ENODEV\r\n")
+
+
+RAM_DISK = """\
+import os
+class Disk:
+    data = bytearray(50 * 512)
+    def readblocks(self, n, buf):
+        buf[:] = self.data[n * 512:n * 512 + len(buf)]
+    def writeblocks(self, n, buf):
+        self.data[n * 512:n * 512 + len(buf)] = buf
+    def ioctl(self, op, arg):
+        return {4: 50, 5: 512}.get(op)
+disk = Disk()
+os.VfsFat.mkfs(disk)
+os.mount(disk, '/ram')
+open('/ram/x', 'w').close()
+"""
+
+
+@item("M22")
+def test_M22_rm_of_a_mount_and_of_the_root(board):
+    """EINVAL: rm -r goes on. EPERM: it does not, as it says of the root (mpremote 1.25)."""
+    board.put({"d/x": ""})
+    done = board.mpremote("exec", RAM_DISK, "rm", "-rv", ":/ram", "+", "ls", ":/ram")
+    assert done.stdout == ("rm :/ram\nremoved: '/ram/x'\nskipped: '/ram' (vfs mountpoint)\nls :/ram\n")
+    done = board.mpremote("rm", "-r", ":/", check=False)
+    assert (done.returncode, done.stderr) == (1, "mpremote: rm -r: cannot remove :/ Operation not permitted\n")
+    assert list(board.flash.iterdir()) == []
 
 
 @item("M23")
@@ -303,9 +348,27 @@ def test_M24_getcwd(board):
 
 @item("M25")
 def test_M25_df(board):
-    lines = board.mpremote("df").stdout.splitlines()
-    assert lines[0].split()[:2] == ["mount", "size"]
-    board.mpremote("mkdir", ":d", "+", "df")
+    """The sizes are those of the host's file system; what else writes to it meanwhile has room between."""
+    board.put({"d/x": ""})
+    before = os.statvfs(board.flash)
+    head, *rows = board.mpremote("df").stdout.splitlines()
+    after = os.statvfs(board.flash)
+    assert head.split() == ["mount", "size", "used", "avail", "use%"]
+    rows = [row.split("\t") for row in rows]
+    assert [row[0] for row in rows] == ["", "d"]
+    least, most = sorted(v.f_bfree * v.f_frsize for v in (before, after))
+    for size, used, free, percent in (map(int, row[1:]) for row in rows):
+        assert size == before.f_blocks * before.f_frsize
+        assert least - (64 << 20) <= free <= most + (64 << 20)
+        assert used == size - free and percent == int(100 * used / size)
+
+
+@item("M25")
+def test_M25_df_of_a_quota(boards):
+    b = boards({"x": bytes(300 << 10)}, config={"board": {"flash-quota": "1M"}})
+    row = b.mpremote("df").stdout.splitlines()[1].split("\t")
+    assert row[0] == "" and int(row[1]) == 1 << 20
+    assert 300 << 10 <= int(row[2]) < 400 << 10 and int(row[3]) == (1 << 20) - int(row[2])
 
 
 @item("M26")
@@ -366,6 +429,20 @@ def test_M35_reset(boards):
     assert b.mpremote("eval", "__import__('machine').reset_cause()").stdout == "5\n"
 
 
+@item("M35")
+def test_M35_nothing_typed_before_the_reset_counts_after_it(board):
+    """More than board, pipe, daemon and pty hold, typed while the program does not read."""
+    repl = board.raw()
+    repl.send_raw("import machine, os, time\nwhile 'go' not in os.listdir(): time.sleep_ms(10)\nmachine.reset()")
+    while select.select([], [repl.fd], [], 1)[1]:
+        os.write(repl.fd, b"print('typed', 'before')\r" * 100)
+    board.put({"go": ""})
+    board.wait(lambda p: p["HardResets"] == 2 and p["State"] == "idle")
+    repl.write(b"print('typed', 'after')\r")
+    text = repl.read_until(b"\ntyped after\r\n>>> ")
+    assert b"before" not in text and text.count(b"\n>>> ") == 2, text[-2000:]
+
+
 @item("M37")
 def test_M37_soft_reset(boards):
     b = boards(MAIN)
@@ -376,14 +453,27 @@ def test_M37_soft_reset(boards):
 
 
 @item("M38")
-def test_M38_rtc(board):
-    before = datetime.datetime.now().replace(microsecond=0)
-    board.mpremote("rtc", "--set")
-    text = board.mpremote("rtc").stdout.strip()
-    values = eval(text)
-    assert len(values) == 8 and values[3] == before.weekday()
-    told = datetime.datetime(*values[:3], *values[4:7])
-    assert abs((told - before).total_seconds()) < 30
+def test_M38_rtc_is_local_time(board):
+    """The zone of whoever runs mpremote, which is not the board's."""
+    zone = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
+
+    def now():
+        return datetime.datetime.now(zone).replace(tzinfo=None)
+
+    start = now()
+    board.mpremote("rtc", "--set", environ={"TZ": "XYZ-5:30"})
+    values = ast.literal_eval(board.mpremote("rtc").stdout)
+    told = datetime.datetime(*values[:3], *values[4:])
+    assert start <= told <= now() and len(values) == 8
+    assert values[3] == told.weekday()
+
+
+@item("M38")
+def test_M38_microseconds_are_last(board):
+    done = board.mpremote("exec", "r = machine.RTC(); r.datetime((2033, 5, 17, 1, 23, 59, 58, 250000)); "
+                                  "print(r.datetime())")
+    values = ast.literal_eval(done.stdout)
+    assert values[:7] == (2033, 5, 17, 1, 23, 59, 58) and 250000 <= values[7] < 1000000
 
 
 @item("M42")
