@@ -252,12 +252,13 @@ def test_S41_endless_main_is_left_alone(boards):
 
 @item("S42")
 def test_S42_import_finds_modules_and_packages(boards):
-    b = boards({"main.py": "import in_root, in_lib, package.inner\n"
-                           "print(in_root.x, in_lib.x, package.inner.x)\n",
+    b = boards({"main.py": "import in_root, in_lib, root_package.inner, package.inner\n"
+                           "print(in_root.x, in_lib.x, root_package.inner.x, package.inner.x)\n",
                 "in_root.py": "x = 1\n", "lib/in_lib.py": "x = 2\n",
-                "lib/package/__init__.py": "", "lib/package/inner.py": "x = 3\n"})
+                "root_package/__init__.py": "", "root_package/inner.py": "x = 3\n",
+                "lib/package/__init__.py": "", "lib/package/inner.py": "x = 4\n"})
     b.wait_log("main.py[", timeout=20)
-    assert b.log_count(": 1 2 3") == 1, b.log
+    assert b.log_count(": 1 2 3 4") == 1, b.log
 
 
 @item("S42")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Compiled scripts: boot.mpy and main.mpy (S50), frozen ones (S51)."""
+"""Compiled scripts: modules (S42), boot.mpy and main.mpy (S50), frozen ones (S51)."""
 import os
 import re
 import subprocess
@@ -19,6 +19,18 @@ def compiled(tmp_path):
                        check=True)
         return (tmp_path / "out.mpy").read_bytes()
     return compile_source
+
+
+@item("S42")
+@pytest.mark.parametrize("folder, path", [("", ""), ("lib/", "/lib/")], ids=["root", "lib"])
+def test_S42_import_finds_compiled_modules_and_packages(boards, compiled, folder, path):
+    b = boards({"main.py": "import my_app\nmy_app.main()\n",
+                f"{folder}my_app.mpy": compiled("my_app.py", "import package.inner\n"
+                                                             "def main(): print('my_app runs', package.inner.x, "
+                                                             "package.__file__, __file__)\n"),
+                f"{folder}package/__init__.mpy": compiled("__init__.py", "from . import inner\n"),
+                f"{folder}package/inner.mpy": compiled("inner.py", "x = 3\n")})
+    b.wait_log(f"my_app runs 3 {path}package/__init__.mpy {path}my_app.mpy")
 
 
 @item("S50", "holds, also for an incompatible file and one made for CircuitPython")

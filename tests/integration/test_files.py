@@ -419,37 +419,79 @@ def test_run_streams_its_output(boards, tmp_path):
     p.stdout.close()
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_progress_of_a_long_copy(boards, tmp_path, terminal):
-    """A bar for who waits at a terminal, gone when it is done; nothing into a pipe."""
-    b = boards({"big.bin": os.urandom(4 << 20)})
-    fifo = tmp_path / "slow"
-    os.mkfifo(fifo)
-    ours, theirs = pty.openpty() if terminal else os.pipe()
-    p = subprocess.Popen([mpyctl_program(), "--run-dir", str(b.run_dir), "cp", ":big.bin", str(fifo)],
-                         stdin=subprocess.DEVNULL, stderr=theirs,
-                         env={k: v for k, v in os.environ.items() if k != "COLUMNS"})
-    os.close(theirs)
-    shown, size = b"", 0
-    with open(fifo, "rb", buffering=0) as f:
-        end = time.monotonic() + timeout(20)
-        while data := f.read(65536):  # as slow as it takes to see something of it
-            size += len(data)
-            if terminal and b"%" not in shown and time.monotonic() < end:
-                if select.select([ours], [], [], 0.1)[0]:
-                    shown += os.read(ours, 65536)
-    assert p.wait(timeout(20)) == OK and size == 4 << 20
-    while select.select([ours], [], [], 0)[0]:
+class Wait:
+    """What mpyctl says while a copy is as slow as it takes to see something of it."""
+
+    def __init__(self, terminal):
+        self.ours, self.theirs = pty.openpty() if terminal else os.pipe()
+        self.terminal = terminal
+        self.shown = b""
+        self.end = time.monotonic() + timeout(20)
+
+    def a_piece(self, bar):
+        """After each piece: a moment for a bar that has not been seen yet."""
+        if self.terminal and bar not in self.shown and time.monotonic() < self.end:
+            self.read(0.1)
+
+    def read(self, seconds):
+        if not select.select([self.ours], [], [], seconds)[0]:
+            return False
         try:
-            if not (data := os.read(ours, 65536)):
-                break
+            data = os.read(self.ours, 65536)
         except OSError:  # a terminal without its other end
-            break
-        shown += data
-    os.close(ours)
+            return False
+        self.shown += data
+        return data != b""
+
+    def close(self):
+        while self.read(0):
+            pass
+        os.close(self.ours)
+        return self.shown
+
+
+PROGRESS = {
+    "from the board": ([":big.bin", "slow"], "slow", rb"/?big.bin"),
+    "a tree from the board": (["-r", ":lib", "here"], "here/lib/big.bin", rb"/?lib/big.bin"),
+    "to the board": (["slow", ":copy.bin"], "slow", rb"slow"),
+    "a tree to the board": (["-r", "here", ":"], "here/lib/copy.bin", rb"here/lib/copy.bin"),
+}
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+@pytest.mark.parametrize("way", PROGRESS)
+def test_progress_of_a_long_copy(boards, tmp_path, way, terminal):
+    """A bar for who waits at a terminal, gone when it is done; nothing into a pipe. How much there is to come is told
+    where it is known: of a pipe it is not."""
+    data = os.urandom(4 << 20)
+    b = boards({"big.bin": data, "lib/big.bin": data, "lib/small.py": "1\n"})
+    arguments, slow, name = PROGRESS[way]
+    (tmp_path / "here/lib").mkdir(parents=True)
+    os.mkfifo(tmp_path / slow)
+    wait = Wait(terminal)
+    p = subprocess.Popen([mpyctl_program(), "--run-dir", str(b.run_dir), "cp", *arguments], stdin=subprocess.DEVNULL,
+                         stderr=wait.theirs, cwd=tmp_path, env={k: v for k, v in os.environ.items() if k != "COLUMNS"})
+    os.close(wait.theirs)
+    if "to" in way.split():
+        with open(tmp_path / slow, "wb", buffering=0) as f:
+            for at in range(0, len(data), 65536):
+                f.write(data[at:at + 65536])
+                wait.a_piece(b"iB")
+        assert p.wait(timeout(20)) == OK
+        copy, = b.flash.rglob("copy.bin")
+        assert copy.read_bytes() == data
+        bar = name + rb"  [1-9][\d.]+ [KM]iB\x1b\[K"
+    else:
+        came = b""
+        with open(tmp_path / slow, "rb", buffering=0) as f:
+            while piece := f.read(65536):
+                came += piece
+                wait.a_piece(b"%")
+        assert p.wait(timeout(20)) == OK and came == data
+        bar = name + rb"  \[(?=.{24}\])#*\.+\] +\d\d? %  [\d.]+ [KM]iB\x1b\[K"
+    shown = wait.close()
     if terminal:
-        bar = re.search(rb"\r/?big.bin  \[(#*)(\.+)\] +(\d+) %  [\d.]+ [KM]iB\x1b\[K", shown)
-        assert bar and len(bar[1]) + len(bar[2]) == 24 and int(bar[3]) < 100, shown
+        assert re.search(rb"\r" + bar, shown), shown
         assert shown.endswith(b"\r\x1b[K")
     else:
         assert shown == b""

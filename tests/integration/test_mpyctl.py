@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """mpyctl against the real mpyd and the real board: each verb, its exit codes, its terminal."""
+import contextlib
 import fcntl
 import json
 import os
@@ -7,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -14,7 +16,7 @@ import time
 
 import pytest
 
-from mpydtest import Board, mpyctl_program, timeout
+from mpydtest import Board, Repl, mpyctl_program, timeout
 
 OK, EXCEPTION, NOT_RUNNING, BUSY, NO_BOARD, LOST, RESET, NOT_FOUND = 0, 1, 3, 5, 6, 7, 8, 9
 USAGE, TIME_IS_UP, INTERRUPTED = 64, 124, 130
@@ -65,6 +67,7 @@ def read_until(process, what):
         data = os.read(process.stdout.fileno(), 65536)
         assert data, text
         text += data
+    return text
 
 
 class Screen:
@@ -97,6 +100,10 @@ class Screen:
 
     def type(self, data):
         os.write(self.fd, data)
+
+    def resize(self, rows, columns):
+        """As a terminal's window does it: the kernel tells who is at it (SIGWINCH)."""
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def echoes(self):
         return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
@@ -287,12 +294,43 @@ def test_restart_runs_main(own):
     own.wait_state("idle")
 
 
-def test_repl_piped(board):
+def test_repl_piped(board, monkeypatch):
+    """Colours are a terminal's: neither the board's output nor what mpyctl itself says has any in a pipe."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     out, err = ctl(board, "repl", stdin="for i in range(2):\n    print('n', i)\n\nprint('end')\n")
     assert "n 0\nn 1\n" in out and "end\n>>> " in out and err == ""
     assert "Error" not in out
-    _, err = ctl(board, "repl", stdin="'ü'\n")
-    assert "mpyctl exec -" in err
+    assert "\x1b" not in out.replace("\b\b\b\b\x1b[K", "")  # the board's line editing takes its indentation back
+    out, err = ctl(board, "repl", stdin="'ü'\n1 / 0\n")
+    assert "mpyctl: The REPL" in err and "mpyctl exec -" in err and "ZeroDivisionError" in out
+    assert "\x1b" not in out + err
+    out, err = ctl(board, "repl", stdin="\x04import machine; machine.reset()\n")
+    assert "soft reboot" in out and out.count("MicroPython v") == 2 and "\x1b" not in out + err
+
+
+def test_repl_typed_into_and_piped_away(board, monkeypatch):
+    """Keys come from a terminal, what is said goes into a pipe: `mpyctl repl 2>&1 | tee session`."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    keys, theirs = pty.openpty()
+    p = subprocess.Popen(command(board, "repl"), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        said = read_until(p, b"Enter shows the prompt.")
+        os.write(keys, b"print('gre' + 'en')\r")
+        said += read_until(p, b"\ngreen\r\n>>> ")
+        ctl(board, "reset")
+        said += read_until(p, b">>> ")
+        os.write(keys, b"\x1d")
+        assert p.wait(TIMEOUT) == OK
+        said += p.stdout.read()
+    finally:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+        os.close(keys)
+        os.close(theirs)
+    assert b"HARD_RESET: " in said and b"\x1b" not in said
 
 
 def test_repl_piped_without_the_end_of_the_line(board):
@@ -359,7 +397,7 @@ def test_interrupt_tells_what_came_of_it(own):
 def test_repl_terminal(board):
     s = Screen(board, "repl")
     s.until(b"\x1b[?2004h")
-    assert b"Ctrl-] leaves" in s.until(b"prompt.")  # when the terminal is the board's already
+    assert b"\x1b[1mConnected to the board's REPL. Ctrl-] leaves.\x1b[0m" in s.until(b"prompt.")  # it is raw already
     assert not s.echoes()
     s.type(b"\x03")
     s.until(b">>> ")
@@ -370,8 +408,19 @@ def test_repl_terminal(board):
     s.until(b"\r\npasted\r\n>>> ")
     s.type("\x1b[200~print('gr' + 'ü' + 'n')\r\x1b[201~".encode())
     s.until("\r\ngrün\r\n>>> ".encode())
-    # the window's size is nobody's business
-    os.kill(s.pid, signal.SIGWINCH)
+    # the window's size is nobody's business: not of a line that is typed, not of one that is printed
+    s.type(b"print('si' + ")
+    s.until(b"print('si' + ")
+    s.resize(10, 30)
+    s.type(b"'ze')\r")
+    assert s.until(b">>> ") == b"'ze')\r\nsize\r\n>>> "
+    s.type(b"_ = [print('line', i) for i in range(3000)]\r")
+    text = s.until(b"line 100\r\n")
+    for columns in 20, 200, 132:
+        s.resize(50, columns)
+        text += s.until(b"0\r\n")
+    text += s.until(b"\n>>> ")
+    assert text.endswith(b"]\r\n" + b"".join(b"line %d\r\n" % i for i in range(3000)) + b">>> ")
     # over a soft and a hard reset
     s.type(b"\x04")
     s.until(b"soft reboot\r\n")
@@ -384,6 +433,80 @@ def test_repl_terminal(board):
     assert s.end() == OK
     assert b"\x1b[?2004l" in s.text
     assert status(board)["console_holder"] == ""
+
+
+@contextlib.contextmanager
+def repl_client(board, terminal):
+    """mpyctl repl on a terminal or in the hands of a program."""
+    ours, theirs = pty.openpty() if terminal else (s.detach() for s in socket.socketpair())
+    p = subprocess.Popen(command(board, "repl"), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
+                         env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    with Repl(ours) as client:
+        try:
+            if terminal:
+                client.read_until(b"\x1b[?2004h")  # it is raw
+            yield client
+            if terminal:
+                client.write(b"\x1d")
+            else:
+                with socket.socket(fileno=os.dup(ours)) as s:
+                    s.shutdown(socket.SHUT_WR)
+            assert p.wait(TIMEOUT) == OK
+        finally:
+            p.kill()
+            p.wait()
+
+
+LINES = 4000
+TALKATIVE_BOOT = f"""\
+import machine, os, time
+got = []
+def a(n): got.append(n)
+def say(word):
+    for i in range({LINES}): print(word, i)
+print('boot.py runs')
+while 'go' not in os.listdir():
+    time.sleep_ms(10)
+say('after')
+"""
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+def test_repl_loses_nothing_over_resets(boards, terminal):
+    """What is printed before a reset and after it, and what is typed meanwhile, comes once and in order; a hard one
+    drops what was typed before it, and nothing of what is typed from then on."""
+    b = boards({"boot.py": TALKATIVE_BOOT, "go": ""},
+               config={"console": {"stall-timeout": "10s"}})  # on a busy machine it is this test that does not read
+    b.wait_state("idle")
+
+    def typed(first, end):
+        return b"".join(b"a(%d)\r" % n for n in range(first, end))
+
+    def numbers(pattern, text):
+        return [int(n) for n in re.findall(pattern, text)]
+
+    with repl_client(b, terminal) as repl:
+        repl.sync()
+        for kind in ("soft", "hard", "soft"):
+            first = 0 if kind == "soft" else 1000
+            (b.flash / "go").unlink()
+            if kind == "soft":
+                repl.write(b"say('before')\r\x04" + typed(0, 1000))
+            else:
+                repl.write(b"say('before'); machine.reset()\r" + typed(0, 100))
+            text = repl.read_until(b"\nboot.py runs\r\n")
+            assert text.count(b"soft reboot") == (kind == "soft")
+            assert numbers(rb"before (\d+)\r\n", text) == list(range(LINES))
+            assert b"after" not in text and b"a(" not in text
+            repl.write(typed(1000, 2000))
+            (b.flash / "go").touch()
+            repl.write(typed(2000, 3000) + b"print('got', got == list(range(%d, 3000)))\r" % first)
+            text = repl.read_until(b"\ngot True\r\n>>> ", b"\ngot False\r\n>>> ")
+            assert text.endswith(b"\ngot True\r\n>>> ")
+            assert numbers(rb"after (\d+)\r\n", text) == list(range(LINES))
+            assert numbers(rb"\r\n>>> a\((\d+)\)", text) == list(range(first, 3000))
+    assert (b.get("SoftResets"), b.get("HardResets"), b.get("Crashes")) == (2, 2, 0)
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV])

@@ -11,7 +11,8 @@ from mpydtest import test_module as built
 # Each run leaves a byte behind and ends abnormally.
 BITTEN = ("with open('ran.txt', 'a') as f:\n    f.write('x')\n"
           "import machine\nmachine.WDT(timeout=10)\nwhile True: pass\n")
-HANG = "import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass\n"
+HANG = ("import micropython\nmicropython.kbd_intr(-1)\n"
+        "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass\n")
 
 
 def in_safe_mode(p):
@@ -147,12 +148,32 @@ def test_a_flag_holds_it(boards, tmp_path, flag):
     assert board.wait(lambda p: p["State"] == "running", what="main.py")["SafeMode"] == ""
 
 
-def test_files_work_in_it(boards):
-    board = boards({"main.py": "while True: pass\n"})
+def test_files_work_in_it(boards, monkeypatch):
+    """Each verb that mends a program, and none of them ends safe mode."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "sed -i s/hello/hullo/")
+    board = boards({"main.py": "while True: pass\n", "lib/pump.py": "on = True\n", "boot.py": HANG})
     board.ctl("safe-mode", "enter")
+    resets = board.get("HardResets")
     (board.dir / "new.py").write_text("print('hello')\n")
     board.ctl("cp", str(board.dir / "new.py"), ":new.py")
     assert board.ctl("cat", ":new.py").stdout == "print('hello')\n"
+    board.ctl("edit", ":new.py")
+    board.ctl("cp", ":new.py", str(board.dir / "back.py"))
+    assert (board.dir / "back.py").read_text() == "print('hullo')\n" == board.read("new.py")
+    board.ctl("mkdir", ":old")
+    board.ctl("mv", ":boot.py", ":old/boot.py")
+    board.ctl("touch", ":empty")
+    board.ctl("rm", ":lib/pump.py")
+    assert [e["name"] for e in board.ctl_json("ls")] == ["empty", "lib", "main.py", "new.py", "old"]
+    assert board.ctl("ls", ":lib").stdout == "" and "  boot.py\n" in board.ctl("ls", ":old").stdout
+    assert board.ctl("tree").stdout == "empty\nlib/\nmain.py\nnew.py\nold/\n  boot.py\n"
+    board.ctl("rm", "-r", ":old", ":lib")
+    assert sorted(os.listdir(board.flash)) == ["empty", "main.py", "new.py"]
+    space = board.ctl_json("df")
+    assert space["total"] >= space["used"] > 0 and " free\n" in board.ctl("df").stdout
+    assert board.friendly().line("import os; os.listdir()") == "['empty', 'main.py', 'new.py']\r\n"
+    assert (board.get("SafeMode"), board.get("HardResets")) == ("USER", resets)
 
 
 def test_history_and_log_tell_it(boards):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The socket module against Python's: each family and kind, waiting and being interrupted, names."""
+import errno
 import fcntl
 import os
 import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
@@ -331,6 +333,63 @@ def test_udp_and_multicast(repl):
     assert out == "b'group'\n"
 
 
+# A namespace with two interfaces at the ends of one cable, each with a link-local address.
+CABLE = ["unshare", "--net", "sh", "-euc", """
+ip link add mpyd-a index 11 type veth peer name mpyd-b index 12
+for n in 1 2; do
+        name=$(echo ab | cut -c$n)
+        ip link set mpyd-$name addrgenmode none
+        ip address add fe80::$n/64 dev mpyd-$name nodad
+        ip link set mpyd-$name up
+done
+exec "$@" """, "sh"]
+
+
+def test_multicast_of_ipv6(boards):
+    """A datagram for a group comes in where the group was joined, and nowhere else."""
+    if subprocess.run([*CABLE, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no namespace with interfaces here")
+    repl = repl_behind(boards, CABLE)
+    out = run(repl, f"""
+near, far = 11, 12
+def error(f, *args):
+    try:
+        f(*args)
+    except OSError as e:
+        return e.errno
+def member(group, interface):
+    return socket.inet_pton(socket.AF_INET6, group) + interface.to_bytes(4, {sys.byteorder!r})
+def join(s, group, interface, option=socket.IPV6_JOIN_GROUP):
+    return error(s.setsockopt, socket.IPPROTO_IPV6, option, member(group, interface))
+m = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+m.bind(('::', 0))
+port = m.getsockname()[1]
+t = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+t.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, near)
+t.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+m.settimeout(0.2)
+t.sendto(b'early', ('ff12::4d50', port))
+print(error(m.recv, 10))
+print(join(m, 'ff12::4d50', far))
+m.settimeout(20)
+for data, address in (b'other', ('ff12::4d51', port)), (b'one', ('ff12::4d50', port)), \
+        (b'two', socket.getaddrinfo('ff12::4d50%mpyd-a', port)[0][-1]):
+    t.sendto(data, address)
+for n in range(2):
+    data, peer = m.recvfrom(10)
+    print(data, peer[0])
+print(join(m, 'ff12::4d50', far), join(m, 'fe80::1', far), join(m, 'ff12::4d51', 99999),
+      error(m.setsockopt, socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, b'short'))
+print(join(m, 'ff12::4d50', far, socket.IPV6_LEAVE_GROUP), join(m, 'ff12::4d50', far, socket.IPV6_LEAVE_GROUP))
+t.sendto(b'late', ('ff12::4d50', port))
+t.sendto(b'to you', ('fe80::2%mpyd-a', port))
+print(m.recv(10))
+""")
+    assert out.splitlines() == [str(errno.ETIMEDOUT), "None", "b'one' fe80::1%mpyd-b", "b'two' fe80::1%mpyd-b",
+                                f"{errno.EADDRINUSE} {errno.EINVAL} {errno.ENODEV} {errno.EINVAL}",
+                                f"None {errno.EADDRNOTAVAIL}", "b'to you'"], out
+
+
 def test_unix(repl, board):
     path = str(board.dir / "local")
     with listener(socket.AF_UNIX, path) as s:
@@ -527,9 +586,9 @@ class Resolver:
 
 @pytest.fixture
 def resolver(tmp_path):
-    """The server, and a shell prefix that makes its child use it and nothing else."""
+    """The server, and a shell prefix that makes its child use it and nothing else. The C library asks it for 150 s."""
     conf = tmp_path / "resolv.conf"
-    conf.write_text(f"nameserver {Resolver.ADDRESS}\noptions timeout:30 attempts:1\n")
+    conf.write_text(f"nameserver {Resolver.ADDRESS}\noptions timeout:30 attempts:5\n")
     tmp_path.chmod(0o755)
     prefix = ["unshare", "--mount", "sh", "-c",
               f'mount --bind {conf} /etc/resolv.conf && exec "$@"', "sh"]
@@ -544,8 +603,8 @@ def resolver(tmp_path):
     r.close()
 
 
-def test_a_name_that_nobody_answers_for(boards, resolver):
-    server, prefix = resolver
+def repl_behind(boards, prefix):
+    """The raw REPL of a board that a shell prefix starts."""
     b = boards(start=False)
     command = b.command
     b.command = lambda: [*prefix, *command()]
@@ -553,6 +612,12 @@ def test_a_name_that_nobody_answers_for(boards, resolver):
     b.wait_state("idle")
     repl = b.raw()
     run(repl, "import socket")
+    return repl
+
+
+def test_a_name_that_nobody_answers_for(boards, resolver):
+    server, prefix = resolver
+    repl = repl_behind(boards, prefix)
     assert run(repl, "print(socket.getaddrinfo('known.test', 1)[0][-1])") == "('127.0.0.42', 1)\n"
     assert run(repl, "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
                      "u.connect(('known.test', 9))\nprint(u.getpeername())") == "('127.0.0.42', 9)\n"
@@ -577,6 +642,34 @@ def test_a_name_that_nobody_answers_for(boards, resolver):
         time.sleep(0.05)
         repl.write(b"\x03")
     assert b"errno 11" in repl.read_until(b"\x04>")
+
+
+def test_a_name_server_that_never_answers_has_30_s(boards, resolver):
+    """Though the C library would go on asking: ETIMEDOUT then, callbacks until then, and the program goes on."""
+    server, prefix = resolver
+    repl = repl_behind(boards, prefix)
+    out = run(repl, """
+import errno, time
+from machine import Timer
+ticks = 0
+def tick(t):
+    global ticks
+    ticks += 1
+timer = Timer(-1, period=1000, callback=tick)
+began = time.ticks_ms()
+try:
+    socket.getaddrinfo('silent.test', 1)
+except Exception as e:
+    took = time.ticks_diff(time.ticks_ms(), began)
+    print(type(e) is OSError, e.args == (errno.ETIMEDOUT,), took)
+timer.deinit()
+print(ticks >= 15)
+print(socket.getaddrinfo('known.test', 1)[0][-1])
+""", 60)
+    error, ticked, address = out.splitlines()
+    assert server.asked.is_set()
+    assert error.startswith("True True ") and int(error.split()[2]) >= 29900, out
+    assert (ticked, address) == ("True", "('127.0.0.42', 1)"), out
 
 
 def test_raw_sockets_are_refused_and_the_error_says_so(repl):

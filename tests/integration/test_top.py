@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """mpyctl top: its figures are the board's own, and it behaves on a terminal and in a pipe."""
+import codecs
 import fcntl
 import json
 import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -30,20 +32,34 @@ class Screen:
 
     def __init__(self, board, *arguments, rows=24):
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, COLUMNS, 0, 0))
+        self.set_size(rows, COLUMNS)
         self.before = termios.tcgetattr(slave)
         self.slave = slave
         environ = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(board.ctl_command("top", *arguments), stdin=slave, stdout=slave, stderr=slave,
                                         env=environ)
         self.text = ""
+        self.decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end within a character
+
+    def set_size(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resize(self, rows, columns):
+        """What is drawn from now on, once it has had the time to notice."""
+        self.set_size(rows, columns)
+        self.process.send_signal(signal.SIGWINCH)  # the kernel's part, where this is the process's own terminal
+        while select.select([self.master], [], [], 0)[0]:  # drawn before
+            self.text += self.decode(os.read(self.master, 65536))
+        before = len(self.draws())
+        self.read(lambda s: len(s.draws()) > before + 3)
+        return self.draws()[before + 1:-1]
 
     def read(self, until):
         deadline = time.monotonic() + timeout(20)
         while not until(self):
             assert time.monotonic() < deadline, self.text
             if select.select([self.master], [], [], 0.1)[0]:
-                self.text += os.read(self.master, 65536).decode()
+                self.text += self.decode(os.read(self.master, 65536))
 
     def draws(self):
         """Each drawing of the screen."""
@@ -105,12 +121,35 @@ def test_screen(boards, rows):
     screen = Screen(b, "--interval", "100ms", rows=rows)
     screen.read(lambda s: len(s.draws()) > 3)
     drawn = screen.draws()[1]
-    for expected in ("idle at the REPL", "Board: up ", "Heap: ", "GC: ", "Last reset: ", "Watchdog: 1h", "a linea line"):
+    for expected in ("idle at the REPL", "Board: up ", "Heap: ", "GC: ", "Last reset: ", "Watchdog: 1h",
+                     "a linea line"):
         assert expected in drawn
-    lines = drawn.replace("\033[K", "").replace("\033[J", "").split("\r\n")
+    lines = lines_of(drawn)
     assert max(map(len, lines)) <= COLUMNS and len(lines) <= rows
     b.hard_reset()
     screen.read(lambda s: "1 hard" in s.draws()[-1] or "2 hard" in s.draws()[-1])
+    os.write(screen.master, b"q")
+    assert screen.close() == 0
+
+
+def lines_of(drawn):
+    return drawn.replace("\033[K", "").replace("\033[J", "").split("\r\n")
+
+
+def test_resize(boards):
+    """It fills the window as it is now: long lines to the edge, and of the log what there is room for."""
+    b = boards({"main.py": "for i in range(20): print('long line' * 40)\n"})
+    b.wait_state("idle")
+    screen = Screen(b, "--interval", "100ms", rows=11)
+    screen.read(lambda s: len(s.draws()) > 2)
+    for rows, columns in (11, 60), (24, 100), (13, 40), (24, 200), (12, 60):
+        for drawn in screen.resize(rows, columns):
+            lines = lines_of(drawn)
+            assert max(map(len, lines)) == columns and len(lines) <= rows, (rows, columns, lines)
+            log = [line for line in lines if "long line" in line]
+            assert len(log) == (10 if rows == 24 else rows - 8), (rows, lines)
+            assert drawn.count("\r\n") == drawn.count("\033[K"), drawn  # no rest of a longer line before
+            assert drawn.endswith("\033[J")  # nor of a higher screen
     os.write(screen.master, b"q")
     assert screen.close() == 0
 
