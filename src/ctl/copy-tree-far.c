@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Two processes and a pipe: tar here, ssh with a shell's few words to the other end. */
+/* Two processes and we between them: tar here, ssh with a shell's few words to the other end. */
 #include "ctl/copy-tree-far.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "ctl/cli.h"
+#include "ctl/copy.h"
 #include "ctl/flash.h"
 #include "ctl/remote.h"
 #include "ctl/style.h"
@@ -25,49 +26,52 @@ static char *cp_there(const Ctl *c, const char *from, const char *to) {
         return remote_command(c, &verb_cp, &in, c->run_dir, c->state_dir, &command) < 0 ? NULL : command;
 }
 
-/* A child with in_fd and out_fd as its standard input and output: tar when it has arguments, else ssh. */
-static pid_t start(const Ctl *c, const char *script, const char *const tar[], int in_fd, int out_fd, int unused_fd) {
+static pid_t start_tar(const char *const arguments[], int in_fd, int out_fd) {
         pid_t pid = fork();
 
+        if (pid < 0)
+                complain("Failed to start tar: %m.");
         if (pid != 0)
                 return pid;
         if ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) || (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0))
                 _exit(CTL_EXIT_FAILURE);
-        safe_close(unused_fd);
-        if (!tar)
-                _exit(remote_shell(c, script));
-        (void) execvp("tar", (char *const *) tar);
+        (void) execvp("tar", (char *const *) arguments);
         complain("Failed to run tar: %m.");
         _exit(CTL_EXIT_FAILURE);
 }
 
-static int exit_code(pid_t pid) {
-        int status;
+/* tar's archive goes to ssh (sends), or ssh's to tar, by way of us, who show how much it is. The other end's reason
+ * counts first. */
+static int run_both(const Ctl *c, const char *name, const char *script, const char *const tar[], bool sends) {
+        CopyProgress progress = { .name = name };
+        pid_t ssh, archiver = -1;
+        int from[2], to[2], code, ours, r = 0;
 
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return CTL_EXIT_FAILURE;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_EXIT_LOST;
-}
-
-/* tar's archive goes to ssh (sends), or ssh's to tar. The other end's reason counts first. */
-static int run_both(const Ctl *c, const char *script, const char *const tar[], bool sends) {
-        pid_t ssh, archiver;
-        int p[2], code, ours;
-
-        if (pipe2(p, O_CLOEXEC) < 0) {
+        if (pipe2(from, O_CLOEXEC) < 0) {
                 complain("Failed to make a pipe: %m.");
                 return CTL_EXIT_FAILURE;
         }
-        ssh = start(c, script, NULL, sends ? p[0] : -EBADF, sends ? STDERR_FILENO : p[1], sends ? p[1] : p[0]);
-        archiver = ssh < 0 ? -1 : start(c, NULL, tar, sends ? -EBADF : p[0], sends ? p[1] : -EBADF, sends ? p[0] : p[1]);
-        safe_close(p[0]);
-        safe_close(p[1]);
-        if (ssh < 0 || archiver < 0)
-                complain("Failed to start ssh and tar: %m.");
-        code = ssh < 0 ? CTL_EXIT_FAILURE : exit_code(ssh);
-        ours = archiver < 0 ? CTL_EXIT_FAILURE : exit_code(archiver);
-        return code != 0 ? code : ours != 0 ? CTL_EXIT_FAILURE : 0;
+        if (pipe2(to, O_CLOEXEC) < 0) {
+                complain("Failed to make a pipe: %m.");
+                safe_close(from[0]);
+                safe_close(from[1]);
+                return CTL_EXIT_FAILURE;
+        }
+        ssh = sends ? remote_start(c, script, to[0], STDERR_FILENO) : remote_start(c, script, -EBADF, from[1]);
+        if (ssh >= 0)
+                archiver = sends ? start_tar(tar, -EBADF, from[1]) : start_tar(tar, to[0], -EBADF);
+        safe_close(from[1]);
+        safe_close(to[0]);
+        if (ssh >= 0 && archiver >= 0) {
+                (void) signal(SIGPIPE, SIG_IGN); /* who has gone tells why by its exit code */
+                r = copy_all(from[0], to[1], &progress);
+        }
+        show_for_now("");
+        safe_close(from[0]);
+        safe_close(to[1]);
+        code = ssh < 0 ? CTL_EXIT_FAILURE : remote_wait(ssh);
+        ours = archiver < 0 ? CTL_EXIT_FAILURE : remote_wait(archiver);
+        return code != 0 ? code : ours != 0 || r < 0 ? CTL_EXIT_FAILURE : 0;
 }
 
 int copy_tree_send(const Ctl *c, const char *path, const char *to) {
@@ -83,7 +87,7 @@ int copy_tree_send(const Ctl *c, const char *path, const char *to) {
                 complain("Out of memory.");
                 return CTL_EXIT_FAILURE;
         }
-        return run_both(c, script, tar, true);
+        return run_both(c, path, script, tar, true);
 }
 
 int copy_tree_fetch(const Ctl *c, const char *from, const char *to) {
@@ -105,7 +109,7 @@ int copy_tree_fetch(const Ctl *c, const char *from, const char *to) {
                 complain("Failed to make %s: %m.", temporary);
                 return CTL_EXIT_FAILURE;
         }
-        r = run_both(c, script, tar, false);
+        r = run_both(c, flash_path(from), script, tar, false);
         if (into)
                 return r;
         if (r == 0 && rename(arrived, to) < 0) {

@@ -55,41 +55,37 @@ char *copy_format_bar(char *buf, size_t size, const CopyProgress *p, unsigned co
         return buf;
 }
 
-static void show(CopyProgress *p, uint64_t now) {
+static void show(const CopyProgress *p) {
         _cleanup_free_ char *name = text_printable(p->name, false);
         CopyProgress printable = *p;
         char line[320]; /* a name of 40 columns may have four bytes in each */
 
         printable.name = name ? name : "?";
-        fprintf(stderr, "\r%s\033[K", copy_format_bar(line, sizeof line, &printable,
-                                                      style_columns(stderr)));
-        p->shown_usec = now;
+        show_for_now(copy_format_bar(line, sizeof line, &printable, style_columns(stderr)));
 }
 
 int copy_all(int in_fd, int out_fd, CopyProgress *p) {
+        static uint64_t shown; /* last, or the first copy's begin: many small files take long together */
         _cleanup_free_ char *chunk = malloc(CHUNK);
-        uint64_t begun = now_usec(CLOCK_MONOTONIC);
         bool bar = p && isatty(STDERR_FILENO);
         int r = chunk ? 0 : -ENOMEM;
 
+        if (bar && shown == 0)
+                shown = now_usec(CLOCK_MONOTONIC);
         while (r >= 0) {
                 ssize_t n = read(in_fd, chunk, CHUNK);
-                uint64_t now;
 
                 if (n < 0 && errno == EINTR)
                         continue;
-                if (n <= 0) {
-                        r = n < 0 ? -errno : 0;
-                        break;
-                }
+                if (n <= 0)
+                        return n < 0 ? -errno : 0;
                 r = write_all(out_fd, chunk, (size_t) n);
                 if (p)
                         p->done += (uint64_t) n;
-                now = now_usec(CLOCK_MONOTONIC);
-                if (bar && now - MAX(begun, p->shown_usec) >= SHOW_USEC)
-                        show(p, now);
+                if (bar && now_usec(CLOCK_MONOTONIC) - shown >= SHOW_USEC) {
+                        show(p);
+                        shown = now_usec(CLOCK_MONOTONIC);
+                }
         }
-        if (bar && p->shown_usec)
-                fputs("\r\033[K", stderr);
         return r;
 }

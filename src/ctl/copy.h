@@ -12,11 +12,10 @@ typedef struct CopyProgress {
         const char *name;       /* of what is copied */
         uint64_t size;          /* 0: not known */
         uint64_t done;
-        uint64_t shown_usec;    /* CLOCK_MONOTONIC; 0: no bar is there */
 } CopyProgress;
 
-/* To the end of in. progress may be NULL; the bar is drawn on stderr when that is a terminal and it
- * takes longer than a moment. Negative errno. */
+/* To the end of in. progress may be NULL; the bar is drawn on stderr when that is a terminal and it, or all copies of
+ * this command together, takes longer than a moment; show_for_now("") takes it away. Negative errno. */
 int copy_all(int in_fd, int out_fd, CopyProgress *progress) _must_check_;
 
 /* "1.4 MiB". Returns buf. */

@@ -3,6 +3,8 @@
 #include "ctl/remote.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "ctl/style.h"
 #include "ctl/text.h"
@@ -65,7 +67,7 @@ int remote_command(const Ctl *c, const Verb *verb, const Invocation *in, const c
         return 0;
 }
 
-int remote_shell(const Ctl *c, const char *command) {
+static int become_ssh(const Ctl *c, const char *command) {
         char *argv[8];
         size_t n = 0;
 
@@ -98,5 +100,26 @@ int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char 
                 complain("Out of memory.");
                 return CTL_EXIT_FAILURE;
         }
-        return remote_shell(c, command);
+        return become_ssh(c, command);
+}
+
+pid_t remote_start(const Ctl *c, const char *command, int in_fd, int out_fd) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+                complain("Failed to start ssh: %m.");
+        if (pid != 0)
+                return pid;
+        if ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) || (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0))
+                _exit(CTL_EXIT_FAILURE);
+        _exit(become_ssh(c, command));
+}
+
+int remote_wait(pid_t pid) {
+        int status;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return CTL_EXIT_FAILURE;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_EXIT_LOST;
 }

@@ -2,6 +2,8 @@
 /* -H user@host: the same command on another machine, by ssh. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "ctl/ctl.h"
 
 /* The command line for the shell at the other end, each word quoted. The caller owns *ret. */
@@ -13,5 +15,9 @@ int remote_command(const Ctl *c, const Verb *verb, const Invocation *in, const c
 int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char *run_dir,
                const char *state_dir);
 
-/* Becomes ssh with a command line for the shell there, whose quoting is the caller's. */
-int remote_shell(const Ctl *c, const char *command);
+/* ssh as a child, with a command line for the shell there, whose quoting is the caller's, and with these as its
+ * standard input and output (ours when negative). Negative when there is no child; has complained then. */
+pid_t remote_start(const Ctl *c, const char *command, int in_fd, int out_fd) _must_check_;
+
+/* A child's exit code; CTL_EXIT_LOST when a signal ended it. */
+int remote_wait(pid_t pid) _must_check_;

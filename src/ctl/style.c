@@ -10,6 +10,7 @@
 #include "util/parse.h"
 
 static bool utf8_output;
+static bool shown_for_now;
 
 void style_init(void) {
         (void) setlocale(LC_ALL, "");
@@ -68,11 +69,18 @@ unsigned style_columns(FILE *f) {
         return 0;
 }
 
+void show_for_now(const char *line) {
+        if (*line || shown_for_now)
+                fprintf(stderr, "\r%s\033[K", line);
+        shown_for_now = *line;
+}
+
 void complain(const char *format, ...) {
         int saved = errno;
         va_list ap;
 
         fflush(stdout);
+        show_for_now("");
         fprintf(stderr, "%smpyctl:%s ", style_on(stderr, STYLE_RED), style_off(stderr));
         va_start(ap, format);
         errno = saved;

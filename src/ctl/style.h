@@ -44,6 +44,9 @@ const char *glyph(Glyph g);
 /* Columns of the output: $COLUMNS, else the terminal's; 0 is unlimited (a pipe or a file). */
 unsigned style_columns(FILE *f);
 
+/* A line on stderr, a terminal, that stays until the next one, or a complaint, takes its place; "" takes it away. */
+void show_for_now(const char *line);
+
 /* "mpyctl: …" on stderr, and a second line that says what to do next. */
 void complain(const char *format, ...) _printf_(1, 2);
 void advise(const char *format, ...) _printf_(1, 2);

@@ -2,8 +2,9 @@
 /* mpyctl cp: files to the board, from it, and on it. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #include "ctl/cli.h"
 #include "ctl/copy-tree-far.h"
@@ -11,8 +12,9 @@
 #include "ctl/flash.h"
 #include "ctl/remote.h"
 #include "ctl/style.h"
+#include "util/parse.h"
 
-enum { OPTION_NAME = 0x100 };
+enum { OPTION_NAME = 0x100, OPTION_SIZE };
 
 #define DEPTH_MAX 64u
 
@@ -26,6 +28,7 @@ typedef struct Copying {
         Flash flash;
         bool recursive;
         const char *name;  /* for what comes from standard input, when the target is a directory */
+        uint64_t size;     /* of standard input, 0: not known */
 } Copying;
 
 static Place place_from(const char *argument) {
@@ -90,6 +93,15 @@ static int write_to_board(const Copying *c, int in_fd, const Place *to, CopyProg
         if (r < 0)
                 return explain("write", to, r);
         r = copy_all(in_fd, n.fd, progress);
+        if (r >= 0 && progress->done < progress->size && is_stream(from)) {
+                char came[32], all[32];
+
+                flash_new_done(&n);
+                complain("Standard input ended after %s of %s; :%s is as it was.",
+                         copy_format_size(came, sizeof came, progress->done),
+                         copy_format_size(all, sizeof all, progress->size), to->path);
+                return CTL_EXIT_FAILURE;
+        }
         if (r < 0) {
                 flash_new_done(&n);
                 return explain(r == -ENOSPC || r == -EDQUOT ? "write" : "copy",
@@ -141,6 +153,8 @@ static int copy_file(const Copying *c, const Place *from, const Place *to) {
                 return explain("read", from, -errno);
         if (S_ISREG(st.st_mode))
                 progress.size = (uint64_t) st.st_size;
+        if (is_stream(from) && c->size > 0)
+                progress.size = c->size;
         return to->board ? write_to_board(c, fd, to, &progress, from)
                          : write_here(fd, &st, to, &progress);
 }
@@ -316,8 +330,13 @@ static int cp_run(const Ctl *ctl, const Invocation *in) {
                 .name = invocation_argument(in, OPTION_NAME),
                 .flash.fd = -EBADF,
         };
+        const char *size = invocation_argument(in, OPTION_SIZE);
         int r;
 
+        if (size && parse_u64(size, &c.size) < 0) {
+                complain("\"%s\" is not a number of bytes.", size);
+                return CTL_EXIT_USAGE;
+        }
         r = check_arguments(ctl, in, &to);
         if (r == 0)
                 r = flash_open(ctl, &c.flash);
@@ -328,48 +347,79 @@ static int cp_run(const Ctl *ctl, const Invocation *in) {
 
                 r = copy_argument(&c, &from, &to);
         }
+        show_for_now("");
         flash_done(&c.flash);
         return r;
 }
 
 /* ---- with -H: descriptors do not cross ssh, bytes do ---- */
 
-/* "mpyctl cp FROM TO" at the other end, of which one is a stream. Returns its exit code. */
-static int run_there(const Ctl *c, const char *name, const char *from, const char *to, int in_fd,
-                     int out_fd) {
+static void add_option(Invocation *in, int key, const char *argument) {
+        in->options[in->n_options].key = key;
+        in->options[in->n_options++].argument = argument;
+}
+
+/* "mpyctl cp FROM TO" for the shell there, of which one is a stream. size: of what is sent, NULL when it
+ * is not known. The caller's, NULL after a complaint. */
+static char *command_there(const Ctl *c, const char *name, const char *size, const char *from, const char *to) {
         char *arguments[] = { (char *) from, (char *) to, NULL };
         Invocation in = { .arguments = arguments, .n_arguments = 2 };
-        int status;
-        pid_t pid;
+        char *command;
 
-        if (name) {
-                in.options[0].key = OPTION_NAME;
-                in.options[0].argument = name;
-                in.n_options = 1;
+        if (name)
+                add_option(&in, OPTION_NAME, name);
+        if (size)
+                add_option(&in, OPTION_SIZE, size);
+        if (remote_command(c, &verb_cp, &in, c->run_dir, c->state_dir, &command) < 0) {
+                complain("Out of memory.");
+                return NULL;
         }
-        pid = fork();
-        if (pid < 0) {
-                complain("Failed to start ssh: %m.");
+        return command;
+}
+
+static int run_there(const Ctl *c, const char *command, int out_fd) {
+        pid_t ssh = remote_start(c, command, -EBADF, out_fd);
+
+        return ssh < 0 ? CTL_EXIT_FAILURE : remote_wait(ssh);
+}
+
+/* By way of us, who show how far it is. Returns the exit code; a reason of the other end's counts first. */
+static int relay(const Ctl *c, const char *command, int in_fd, int out_fd, CopyProgress *progress, const Place *here) {
+        bool sends = in_fd >= 0;
+        int p[2], r, code;
+        pid_t ssh;
+
+        if (pipe2(p, O_CLOEXEC) < 0) {
+                complain("Failed to make a pipe: %m.");
                 return CTL_EXIT_FAILURE;
         }
-        if (pid == 0) {
-                if (dup2(in_fd, STDIN_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0)
-                        _exit(CTL_EXIT_FAILURE);
-                _exit(remote_run(c, &verb_cp, &in, c->run_dir, c->state_dir));
+        ssh = sends ? remote_start(c, command, p[0], STDERR_FILENO) : remote_start(c, command, -EBADF, p[1]);
+        safe_close(p[sends ? 0 : 1]);
+        if (ssh < 0) {
+                safe_close(p[sends ? 1 : 0]);
+                return CTL_EXIT_FAILURE;
         }
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return CTL_EXIT_FAILURE;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_EXIT_LOST;
+        (void) signal(SIGPIPE, SIG_IGN); /* an ssh that has gone tells why by its exit code */
+        r = sends ? copy_all(in_fd, p[1], progress) : copy_all(p[0], out_fd, progress);
+        show_for_now("");
+        safe_close(p[sends ? 1 : 0]);
+        code = remote_wait(ssh);
+        if (r < 0 && r != -EPIPE)
+                (void) explain(sends ? "read" : "write", here, r);
+        return code != 0 ? code : r < 0 ? CTL_EXIT_FAILURE : 0;
 }
 
 static int send_there(const Ctl *c, const char *path, const char *to, bool recursive) {
-        _cleanup_free_ char *name = path_last(path);
+        _cleanup_free_ char *name = path_last(path), *command = NULL;
+        CopyProgress progress = { .name = path };
         _cleanup_close_ int fd = -EBADF;
+        char size[32];
         struct stat st;
 
-        if (streq(path, "-"))
-                return run_there(c, NULL, "-", to, STDIN_FILENO, STDERR_FILENO);
+        if (streq(path, "-")) {
+                command = command_there(c, NULL, NULL, "-", to);
+                return command ? run_there(c, command, STDERR_FILENO) : CTL_EXIT_FAILURE;
+        }
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return explain("read", &(Place) { .path = path }, -errno);
@@ -377,18 +427,26 @@ static int send_there(const Ctl *c, const char *path, const char *to, bool recur
                 return explain("copy", &(Place) { .path = path }, -EISDIR);
         if (S_ISDIR(st.st_mode))
                 return copy_tree_send(c, path, to);
-        return run_there(c, name, "-", to, fd, STDERR_FILENO);
+        if (S_ISREG(st.st_mode))
+                progress.size = (uint64_t) st.st_size;
+        (void) snprintf(size, sizeof size, "%" PRIu64, progress.size);
+        command = command_there(c, name, S_ISREG(st.st_mode) ? size : NULL, "-", to);
+        return command ? relay(c, command, fd, -EBADF, &progress, &(Place) { .path = path }) : CTL_EXIT_FAILURE;
 }
 
 /* Into a file beside the target, which takes its place when all of it came. */
 static int fetch_from_there(const Ctl *c, const char *from, const char *to) {
-        _cleanup_free_ char *name = path_last(flash_path(from)), *inside = NULL, *temporary = NULL;
+        _cleanup_free_ char *name = path_last(flash_path(from)), *inside = NULL, *temporary = NULL,
+                            *command = command_there(c, NULL, NULL, from, "-");
+        CopyProgress progress = { .name = flash_path(from) };
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
         int r;
 
+        if (!command)
+                return CTL_EXIT_FAILURE;
         if (streq(to, "-"))
-                return run_there(c, NULL, from, "-", STDIN_FILENO, STDOUT_FILENO);
+                return run_there(c, command, STDOUT_FILENO);
         if (stat(to, &st) >= 0 && S_ISDIR(st.st_mode)) {
                 inside = name ? path_below(to, name) : NULL;
                 if (!inside)
@@ -401,7 +459,7 @@ static int fetch_from_there(const Ctl *c, const char *from, const char *to) {
         fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (fd < 0)
                 return explain("write", &(Place) { .path = temporary }, -errno);
-        r = run_there(c, NULL, from, "-", STDIN_FILENO, fd);
+        r = relay(c, command, -EBADF, fd, &progress, &(Place) { .path = temporary });
         if (r == 0 && rename(temporary, to) < 0)
                 r = explain("write", &(Place) { .path = to }, -errno);
         if (r != 0)
@@ -430,6 +488,7 @@ static int cp_run_far(const Ctl *c, const Invocation *in) {
 static const struct option options[] = {
         { "recursive", no_argument, NULL, 'r' },
         { "name", required_argument, NULL, OPTION_NAME },
+        { "size", required_argument, NULL, OPTION_SIZE },
         {},
 };
 
@@ -443,7 +502,8 @@ const Verb verb_cp = {
                 "mpyd is not running. With -H the files without a colon are here.\n\n"
                 "Options:\n"
                 "  -r, --recursive    directories too\n"
-                "  --name NAME        of standard input, when TO is a directory\n\n"
+                "  --name NAME        of standard input, when TO is a directory\n"
+                "  --size BYTES       of standard input: nothing is changed when it ends before\n\n"
                 "Examples:\n"
                 "  mpyctl cp main.py :\n"
                 "  mpyctl cp -r lib :\n"

@@ -518,7 +518,7 @@ def far(boards, tmp_path):
                               cwd=tmp_path)
         assert done.returncode == code, (args, done)
         return done.stdout if code == OK else done.stderr.decode()
-    run.board = b
+    run.board, run.env = b, env
     return run
 
 
@@ -550,6 +550,66 @@ def test_files_over_ssh(far, tmp_path):
 
 def files_below(folder):
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def test_a_connection_that_breaks(far, tmp_path):
+    """What has come of a file until then is not the file."""
+    (tmp_path / "a.txt").write_bytes(os.urandom(300000))
+    ssh = tmp_path / "bin/ssh"
+    whole = ssh.read_text()
+    ssh.write_text(whole.replace("PATH=", "head -c 200000 | PATH=").replace("exec sh", "sh"))
+    said = far("cp", "a.txt", ":", code=FAILURE)
+    assert said == "mpyctl: Standard input ended after 195.3 KiB of 293.0 KiB; :/a.txt is as it was.\n"
+    assert far.board.read("a.txt") == "on the board\n" and os.listdir(far.board.flash) == ["a.txt"]
+    ssh.write_text(whole.replace("PATH=", "kill -KILL $$; PATH="))
+    assert far("cp", "a.txt", ":", code=7) == "" and far.board.read("a.txt") == "on the board\n"
+    ssh.write_text(whole.replace("exec sh -c", "sh -c").replace('"$last"', '"$last" | head -c 5; kill -KILL $$'))
+    assert far("cp", ":a.txt", "back", code=7) == "" and not list(tmp_path.glob("back*"))
+    ctl(far.board, "cp", "--size", "many", "-", ":a.txt", code=USAGE)
+
+
+@pytest.mark.parametrize("arguments", [["big.bin", ":"], [":/big.bin", "."], ["-r", "lib", ":"], ["-r", ":/lib", "."]],
+                         ids=["to the board", "from the board", "a tree to the board", "a tree from the board"])
+def test_progress_over_ssh(far, tmp_path, arguments):
+    """The bar is drawn at this end, as the other one has no terminal."""
+    data = os.urandom(2 << 20)
+    for directory in tmp_path, far.board.flash:
+        (directory / "lib").mkdir()
+        (directory / "big.bin").write_bytes(data)
+        (directory / "lib/one.bin").write_bytes(data)
+    ssh = tmp_path / "bin/ssh"
+    slow = "{ head -c 500000; sleep 0.7; cat; }"
+    ssh.write_text(ssh.read_text().replace("PATH=", f"{slow} | PATH=").replace("exec sh", "sh")
+                   .replace('"$last"', f'"$last" 2>"$0.errors" | {slow}'))
+    wait = Wait(True)
+    p = subprocess.Popen([mpyctl_program(), "-H", "pi@greenhouse", "--run-dir", str(far.board.run_dir), "cp", *arguments],
+                         stdin=subprocess.DEVNULL, stderr=wait.theirs, cwd=tmp_path,
+                         env={k: v for k, v in far.env.items() if k != "COLUMNS"})
+    os.close(wait.theirs)
+    assert p.wait(timeout(30)) == OK
+    shown = wait.close()
+    name = arguments[-2].lstrip(":").encode()
+    percent = rb"\[#*\.*\] +\d+ %  " if arguments[-2] == "big.bin" else b""
+    assert re.fullmatch(rb"(\r" + name + b"  " + percent + rb"[\d.]+ [KM]iB\x1b\[K)+\r\x1b\[K", shown), shown
+    assert (tmp_path / "bin/ssh.errors").read_text() == ""
+    assert all(path.read_bytes() == data for root in (tmp_path, far.board.flash) for path in root.rglob("*.bin"))
+
+
+def test_a_bar_for_many_small_files(boards, tmp_path):
+    """Together they take long, though none does."""
+    b = boards()
+    env = {**os.environ, "LD_PRELOAD": str(built("../slow-fsync.so")), "SLOW_FSYNC_MS": "3",
+           "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    (tmp_path / "lib").mkdir()
+    for n in range(300):
+        (tmp_path / f"lib/m{n:03d}.py").write_text("x = 1\n")
+    wait = Wait(True)
+    p = subprocess.Popen([mpyctl_program(), "--run-dir", str(b.run_dir), "cp", "-r", "lib", ":"],
+                         stdin=subprocess.DEVNULL, stderr=wait.theirs, cwd=tmp_path, env=env)
+    os.close(wait.theirs)
+    assert p.wait(timeout(60)) == OK
+    shown = wait.close()
+    assert re.match(rb"\rlib/m\d\d\d.py  \[#+\] 100 %  6 B\x1b\[K\r", shown) and shown.endswith(b"\r\x1b[K"), shown
 
 
 def test_trees_over_ssh(far, tmp_path):
