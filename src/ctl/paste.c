@@ -2,7 +2,6 @@
 /* Pastes on their way to the friendly REPL. */
 #include "ctl/paste.h"
 
-#define PROMPT ">>> "
 #define CTRL_D '\x04'
 #define CTRL_E '\x05'
 #define CTRL_U '\x15'

@@ -8,6 +8,8 @@
 
 #include "util/macros.h"
 
+#define PROMPT ">>> " /* of the friendly REPL */
+
 /* The end of the board's output, to know whether it is at a prompt. */
 typedef struct PromptWatch {
         char line[8];  /* the first bytes of the line that is being printed */

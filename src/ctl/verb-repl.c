@@ -22,6 +22,8 @@ enum { OPTION_TAKE_OVER = 0x100, OPTION_RAW, OPTION_WAIT };
 
 #define LEAVE_KEY '\x1d' /* Ctrl-] */
 #define QUIET_USEC (200 * USEC_PER_MSEC)
+#define NOTICE_QUIET_USEC (20 * USEC_PER_MSEC) /* then what was printed before a reset has come */
+#define NOTICE_WAIT_USEC USEC_PER_SEC          /* of a board that prints on and on: then at the end of a line */
 #define WAIT_DEFAULT_USEC (3 * USEC_PER_SEC)
 #define PENDING_MAX 65536u /* typed and not yet taken by the board: then the keyboard waits */
 
@@ -35,6 +37,8 @@ typedef struct Repl {
         bool warned;           /* that not all of the input can be typed */
         char last;             /* of the input from a pipe */
         bool leaving;
+        char *notice;          /* of a reset, to be shown between what was printed before and after it */
+        uint64_t notice_usec;  /* since when it is */
         uint64_t wait_usec;
         uint64_t last_output;
         PromptWatch prompt;
@@ -126,16 +130,36 @@ static int on_console(Repl *r) {
 }
 
 /* What the board's new banner does not say: that it is a new one, and why. A soft reset says so itself. */
-static void tell_reset(const Repl *r, sd_bus_message *m) {
+static void take_reset(Repl *r, sd_bus_message *m) {
         _cleanup_free_ char *text = NULL;
         const char *cause, *detail;
+        char *line;
 
         if (!r->terminal || r->raw || sd_bus_message_read(m, "ss", &cause, &detail) < 0 ||
             streq(cause, "SOFT_RESET"))
                 return;
         text = text_printable(detail, false);
-        fprintf(stderr, "\r\n%s%s: %s%s\r\n", style_on(stderr, STYLE_DIM), cause, text ? text : "",
-                style_off(stderr));
+        if (asprintf(&line, "%s%s%s: %s%s\r\n", r->notice ?: "", style_on(stderr, STYLE_DIM), cause, text ? text : "",
+                     style_off(stderr)) < 0)
+                return;
+        free(r->notice);
+        r->notice = line;
+        r->notice_usec = now_usec(CLOCK_MONOTONIC);
+}
+
+/* The bus is quicker than the console, whose backlog is older. empty: just now it has none. quiet: not for a while. */
+static void show_notice(Repl *r, bool empty, bool quiet) {
+        bool line_begins = r->prompt.n == 0;
+        bool at_prompt = prompt_watch_is_ready(&r->prompt);
+        bool now = quiet || (empty && (line_begins || at_prompt));
+
+        if (!now && !(line_begins && now_usec(CLOCK_MONOTONIC) - r->notice_usec >= NOTICE_WAIT_USEC))
+                return;
+        /* After a while a prompt is the new board's, and stays where the user types. */
+        fprintf(stderr, "%s%s%s", line_begins ? "" : quiet && at_prompt ? "\r" : "\r\n", r->notice,
+                quiet && at_prompt ? PROMPT : "");
+        free(r->notice);
+        r->notice = NULL;
 }
 
 /* Read in any case: the daemon lets go of a connection that does not. */
@@ -147,7 +171,7 @@ static void on_bus(Repl *r) {
 
                 n = sd_bus_process(r->bus, &m);
                 if (n > 0 && m && sd_bus_message_is_signal(m, CONTROL_INTERFACE, "BoardReset") > 0)
-                        tell_reset(r, m);
+                        take_reset(r, m);
         } while (n > 0);
         if (n < 0)
                 r->bus = NULL;
@@ -178,6 +202,8 @@ static int talk(Repl *r) {
                         if (left == 0)
                                 return 0;
                 }
+                if (r->notice)
+                        left = MIN(left, NOTICE_QUIET_USEC);
                 struct pollfd p[] = {
                         { .fd = r->console,
                           .events = (short) (POLLIN | (waiting ? POLLOUT : 0)) },
@@ -190,6 +216,8 @@ static int talk(Repl *r) {
                 n = ppoll(p, ELEMENTSOF(p), left == UINT64_MAX ? NULL : &ts, NULL);
                 if (n < 0 && errno != EINTR)
                         return -errno;
+                if (n == 0 && r->notice)
+                        show_notice(r, true, true);
                 if (n <= 0)
                         continue;
                 if (p[2].revents)
@@ -201,6 +229,8 @@ static int talk(Repl *r) {
                         e = on_console(r);
                 if (e < 0)
                         return e;
+                if (r->notice)
+                        show_notice(r, !(p[0].revents & POLLIN), false);
         }
 }
 
@@ -332,6 +362,7 @@ static int repl_run(const Ctl *c, const Invocation *in) {
         json_decref(p);
         paste_filter_done(&repl.filter);
         free(repl.pending);
+        free(repl.notice);
         return r;
 }
 

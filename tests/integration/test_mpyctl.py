@@ -509,6 +509,23 @@ def test_repl_loses_nothing_over_resets(boards, terminal):
     assert (b.get("SoftResets"), b.get("HardResets"), b.get("Crashes")) == (2, 2, 0)
 
 
+def test_repl_tells_a_reset_between_lines(board):
+    """Whoever reads slowly has much to read yet when the reset is told: it does not cut a line of that in two."""
+    for _ in range(3):
+        s = Screen(board, "repl")
+        s.until(b"prompt.")
+        s.type(b"\x03")
+        s.until(b">>> ")
+        s.type(b"import machine\rfor i in range(6000): print('before', i)\r\rmachine.reset()\r")
+        time.sleep(0.5)  # all of it waits for us
+        text = s.until(b"HARD_RESET: machine.reset() from the REPL\x1b[0m\r\n")
+        s.type(b"\x03print('af' + 'ter')\r")
+        text += s.until(b"\r\nafter\r\n>>> ")
+        assert [int(n) for n in re.findall(rb"before (\d+)\r\n", text)] == list(range(6000))
+        s.type(b"\x1d")
+        assert s.end() == OK
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV])
 def test_repl_restores_the_terminal(board, sig):
     s = Screen(board, "repl")
