@@ -27,14 +27,10 @@ static char *cp_there(const Ctl *c, const char *from, const char *to) {
 }
 
 static pid_t start_tar(const char *const arguments[], int in_fd, int out_fd) {
-        pid_t pid = fork();
+        pid_t pid = remote_fork("tar", in_fd, out_fd);
 
-        if (pid < 0)
-                complain("Failed to start tar: %m.");
         if (pid != 0)
                 return pid;
-        if ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) || (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0))
-                _exit(CTL_EXIT_FAILURE);
         (void) execvp("tar", (char *const *) arguments);
         complain("Failed to run tar: %m.");
         _exit(CTL_EXIT_FAILURE);

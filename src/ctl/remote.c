@@ -103,16 +103,23 @@ int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char 
         return become_ssh(c, command);
 }
 
-pid_t remote_start(const Ctl *c, const char *command, int in_fd, int out_fd) {
+pid_t remote_fork(const char *what, int in_fd, int out_fd) {
         pid_t pid = fork();
 
         if (pid < 0)
-                complain("Failed to start ssh: %m.");
-        if (pid != 0)
-                return pid;
-        if ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) || (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0))
+                complain("Failed to start %s: %m.", what);
+        if (pid == 0 && ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) ||
+                         (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0)))
                 _exit(CTL_EXIT_FAILURE);
-        _exit(become_ssh(c, command));
+        return pid;
+}
+
+pid_t remote_start(const Ctl *c, const char *command, int in_fd, int out_fd) {
+        pid_t pid = remote_fork("ssh", in_fd, out_fd);
+
+        if (pid == 0)
+                _exit(become_ssh(c, command));
+        return pid;
 }
 
 int remote_wait(pid_t pid) {
