@@ -62,11 +62,13 @@ static int run_both(const Ctl *c, const char *name, const char *script, const ch
                 (void) signal(SIGPIPE, SIG_IGN); /* who has gone tells why by its exit code */
                 r = copy_all(from[0], to[1], &progress);
         }
-        show_for_now("");
         safe_close(from[0]);
         safe_close(to[1]);
         code = ssh < 0 ? CTL_EXIT_FAILURE : remote_wait(ssh);
         ours = archiver < 0 ? CTL_EXIT_FAILURE : remote_wait(archiver);
+        show_for_now("");
+        if (r < 0 && r != -EPIPE)
+                complain("Failed to pass on %s: %s.", name, strerror(-r));
         return code != 0 ? code : ours != 0 || r < 0 ? CTL_EXIT_FAILURE : 0;
 }
 

@@ -65,13 +65,12 @@ static void show(const CopyProgress *p) {
 }
 
 int copy_all(int in_fd, int out_fd, CopyProgress *p) {
-        static uint64_t shown; /* last, or the first copy's begin: many small files take long together */
+        static uint64_t shown; /* CLOCK_MONOTONIC, also by the copy of an earlier file */
+        uint64_t begun = p && p->begun_usec ? p->begun_usec : now_usec(CLOCK_MONOTONIC);
         _cleanup_free_ char *chunk = malloc(CHUNK);
         bool bar = p && isatty(STDERR_FILENO);
         int r = chunk ? 0 : -ENOMEM;
 
-        if (bar && shown == 0)
-                shown = now_usec(CLOCK_MONOTONIC);
         while (r >= 0) {
                 ssize_t n = read(in_fd, chunk, CHUNK);
 
@@ -82,7 +81,7 @@ int copy_all(int in_fd, int out_fd, CopyProgress *p) {
                 r = write_all(out_fd, chunk, (size_t) n);
                 if (p)
                         p->done += (uint64_t) n;
-                if (bar && now_usec(CLOCK_MONOTONIC) - shown >= SHOW_USEC) {
+                if (bar && now_usec(CLOCK_MONOTONIC) - MAX(begun, shown) >= SHOW_USEC) {
                         show(p);
                         shown = now_usec(CLOCK_MONOTONIC);
                 }

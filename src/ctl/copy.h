@@ -12,6 +12,7 @@ typedef struct CopyProgress {
         const char *name;       /* of what is copied */
         uint64_t size;          /* 0: not known */
         uint64_t done;
+        uint64_t begun_usec;    /* CLOCK_MONOTONIC, of the whole command; 0: with this copy */
 } CopyProgress;
 
 /* To the end of in. progress may be NULL; the bar is drawn on stderr when that is a terminal and it, or all copies of

@@ -2,6 +2,7 @@
 /* Runs mpyctl on another machine. Nothing of our own is on the wire. */
 #include "ctl/remote.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +109,8 @@ pid_t remote_fork(const char *what, int in_fd, int out_fd) {
 
         if (pid < 0)
                 complain("Failed to start %s: %m.", what);
+        if (pid == 0)
+                (void) signal(SIGPIPE, SIG_DFL);
         if (pid == 0 && ((in_fd >= 0 && dup2(in_fd, STDIN_FILENO) < 0) ||
                          (out_fd >= 0 && dup2(out_fd, STDOUT_FILENO) < 0)))
                 _exit(CTL_EXIT_FAILURE);

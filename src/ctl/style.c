@@ -71,7 +71,7 @@ unsigned style_columns(FILE *f) {
 
 void show_for_now(const char *line) {
         if (*line || shown_for_now)
-                fprintf(stderr, "\r%s\033[K", line);
+                fprintf(stderr, "%s\033[K\r", line); /* another program's message begins at its begin */
         shown_for_now = *line;
 }
 

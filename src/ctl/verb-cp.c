@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "ctl/cli.h"
 #include "ctl/copy-tree-far.h"
@@ -28,7 +29,8 @@ typedef struct Copying {
         Flash flash;
         bool recursive;
         const char *name;  /* for what comes from standard input, when the target is a directory */
-        uint64_t size;     /* of standard input, 0: not known */
+        uint64_t size;     /* that standard input has at least, 0: not known */
+        uint64_t begun_usec;
 } Copying;
 
 static Place place_from(const char *argument) {
@@ -93,13 +95,13 @@ static int write_to_board(const Copying *c, int in_fd, const Place *to, CopyProg
         if (r < 0)
                 return explain("write", to, r);
         r = copy_all(in_fd, n.fd, progress);
-        if (r >= 0 && progress->done < progress->size && is_stream(from)) {
+        if (r >= 0 && is_stream(from) && progress->done < c->size) {
                 char came[32], all[32];
 
                 flash_new_done(&n);
-                complain("Standard input ended after %s of %s; :%s is as it was.",
+                complain("Only %s of %s came; :%s is as it was.",
                          copy_format_size(came, sizeof came, progress->done),
-                         copy_format_size(all, sizeof all, progress->size), to->path);
+                         copy_format_size(all, sizeof all, c->size), to->path);
                 return CTL_EXIT_FAILURE;
         }
         if (r < 0) {
@@ -144,17 +146,14 @@ static int write_here(int in_fd, const struct stat *source, const Place *to, Cop
 
 static int copy_file(const Copying *c, const Place *from, const Place *to) {
         _cleanup_close_ int fd = place_open(c, from);
-        CopyProgress progress = { .name = from->path };
+        CopyProgress progress = { .name = from->path, .begun_usec = c->begun_usec };
         struct stat st;
 
         if (fd < 0)
                 return explain("read", from, fd);
         if (fstat(fd, &st) < 0)
                 return explain("read", from, -errno);
-        if (S_ISREG(st.st_mode))
-                progress.size = (uint64_t) st.st_size;
-        if (is_stream(from) && c->size > 0)
-                progress.size = c->size;
+        progress.size = is_stream(from) ? c->size : S_ISREG(st.st_mode) ? (uint64_t) st.st_size : 0;
         return to->board ? write_to_board(c, fd, to, &progress, from)
                          : write_here(fd, &st, to, &progress);
 }
@@ -304,8 +303,11 @@ static int copy_argument(const Copying *c, const Place *from, const Place *to) {
 
 /* ---- the command ---- */
 
-/* Are both ends there, and is at least one of them the board's? An exit code > 0 when not. */
-static int check_arguments(const Ctl *c, const Invocation *in, const Place *to) {
+/* Are both ends there, and is at least one of them the board's? An exit code > 0 when not. ret_size: see Copying. */
+static int check_arguments(const Ctl *c, const Invocation *in, const Place *to, uint64_t *ret_size) {
+        const char *size = invocation_argument(in, OPTION_SIZE);
+        bool from_stream = false;
+
         if (c->json) {
                 complain("cp has no JSON form.");
                 return CTL_EXIT_USAGE;
@@ -319,6 +321,16 @@ static int check_arguments(const Ctl *c, const Invocation *in, const Place *to) 
                                to->path);
                         return CTL_EXIT_USAGE;
                 }
+                from_stream = from_stream || is_stream(&from);
+        }
+        *ret_size = 0;
+        if (size && parse_u64(size, ret_size) < 0) {
+                complain("\"%s\" is not a number of bytes.", size);
+                return CTL_EXIT_USAGE;
+        }
+        if (size && !from_stream) {
+                complain("--size is that of standard input, and nothing is copied from there.");
+                return CTL_EXIT_USAGE;
         }
         return 0;
 }
@@ -328,16 +340,12 @@ static int cp_run(const Ctl *ctl, const Invocation *in) {
         Copying c = {
                 .recursive = invocation_has(in, 'r'),
                 .name = invocation_argument(in, OPTION_NAME),
+                .begun_usec = now_usec(CLOCK_MONOTONIC),
                 .flash.fd = -EBADF,
         };
-        const char *size = invocation_argument(in, OPTION_SIZE);
         int r;
 
-        if (size && parse_u64(size, &c.size) < 0) {
-                complain("\"%s\" is not a number of bytes.", size);
-                return CTL_EXIT_USAGE;
-        }
-        r = check_arguments(ctl, in, &to);
+        r = check_arguments(ctl, in, &to, &c.size);
         if (r == 0)
                 r = flash_open(ctl, &c.flash);
         if (r == 0 && in->n_arguments > 2 && !is_directory(&c, &to))
@@ -383,7 +391,7 @@ static int run_there(const Ctl *c, const char *command, int out_fd) {
         return ssh < 0 ? CTL_EXIT_FAILURE : remote_wait(ssh);
 }
 
-/* By way of us, who show how far it is. Returns the exit code; a reason of the other end's counts first. */
+/* By way of us, who show how far it is. Returns the exit code: ours when it failed here, else the other end's. */
 static int relay(const Ctl *c, const char *command, int in_fd, int out_fd, CopyProgress *progress, const Place *here) {
         bool sends = in_fd >= 0;
         int p[2], r, code;
@@ -401,15 +409,15 @@ static int relay(const Ctl *c, const char *command, int in_fd, int out_fd, CopyP
         }
         (void) signal(SIGPIPE, SIG_IGN); /* an ssh that has gone tells why by its exit code */
         r = sends ? copy_all(in_fd, p[1], progress) : copy_all(p[0], out_fd, progress);
-        show_for_now("");
         safe_close(p[sends ? 1 : 0]);
         code = remote_wait(ssh);
+        show_for_now("");
         if (r < 0 && r != -EPIPE)
-                (void) explain(sends ? "read" : "write", here, r);
+                return explain(sends ? "read" : "write", here, r);
         return code != 0 ? code : r < 0 ? CTL_EXIT_FAILURE : 0;
 }
 
-static int send_there(const Ctl *c, const char *path, const char *to, bool recursive) {
+static int send_there(const Ctl *c, const Invocation *in, const char *path, const char *to) {
         _cleanup_free_ char *name = path_last(path), *command = NULL;
         CopyProgress progress = { .name = path };
         _cleanup_close_ int fd = -EBADF;
@@ -417,13 +425,14 @@ static int send_there(const Ctl *c, const char *path, const char *to, bool recur
         struct stat st;
 
         if (streq(path, "-")) {
-                command = command_there(c, NULL, NULL, "-", to);
+                command = command_there(c, invocation_argument(in, OPTION_NAME), invocation_argument(in, OPTION_SIZE), "-",
+                                        to);
                 return command ? run_there(c, command, STDERR_FILENO) : CTL_EXIT_FAILURE;
         }
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return explain("read", &(Place) { .path = path }, -errno);
-        if (S_ISDIR(st.st_mode) && !recursive)
+        if (S_ISDIR(st.st_mode) && !invocation_has(in, 'r'))
                 return explain("copy", &(Place) { .path = path }, -EISDIR);
         if (S_ISDIR(st.st_mode))
                 return copy_tree_send(c, path, to);
@@ -471,15 +480,16 @@ static int cp_run_far(const Ctl *c, const Invocation *in) {
         const char *to = in->arguments[in->n_arguments - 1];
         bool all_there = flash_is_remote(to), recursive = invocation_has(in, 'r');
         Place target = place_from(to);
+        uint64_t size;
         int r;
 
-        r = check_arguments(c, in, &target);
+        r = check_arguments(c, in, &target, &size);
         for (size_t i = 0; i + 1 < in->n_arguments; i++)
                 all_there = all_there && flash_is_remote(in->arguments[i]);
         if (r == 0 && all_there)
                 return remote_run(c, &verb_cp, in, c->run_dir, c->state_dir);
         for (size_t i = 0; r == 0 && i + 1 < in->n_arguments; i++)
-                r = flash_is_remote(to)           ? send_there(c, in->arguments[i], to, recursive)
+                r = flash_is_remote(to)           ? send_there(c, in, in->arguments[i], to)
                     : recursive && !streq(to, "-") ? copy_tree_fetch(c, in->arguments[i], to)
                                                    : fetch_from_there(c, in->arguments[i], to);
         return r;
@@ -503,7 +513,7 @@ const Verb verb_cp = {
                 "Options:\n"
                 "  -r, --recursive    directories too\n"
                 "  --name NAME        of standard input, when TO is a directory\n"
-                "  --size BYTES       of standard input: nothing is changed when it ends before\n\n"
+                "  --size BYTES       of standard input: nothing is changed when fewer come\n\n"
                 "Examples:\n"
                 "  mpyctl cp main.py :\n"
                 "  mpyctl cp -r lib :\n"

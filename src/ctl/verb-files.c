@@ -85,9 +85,9 @@ static int ls_run(const Ctl *c, const Invocation *in) {
 const Verb verb_ls = {
         .name = "ls",
         .summary = "list the board's files",
-        .usage = "[:PATH]",
-        .help = "Lists a directory of the board (/ when none is named): size, time, name. Of all files and\n"
-                "in the long form: -a and -l, which fingers type by themselves, change nothing.\n"
+        .usage = "[-al] [:PATH]",
+        .help = "Lists a directory of the board (/ when none is named): size, time, name. It lists all\n"
+                "files and in the long form, with and without -a and -l.\n"
                 FILES_TAIL
                 "Examples:\n"
                 "  mpyctl ls\n"

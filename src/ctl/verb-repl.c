@@ -23,7 +23,9 @@ enum { OPTION_TAKE_OVER = 0x100, OPTION_RAW, OPTION_WAIT };
 #define LEAVE_KEY '\x1d' /* Ctrl-] */
 #define QUIET_USEC (200 * USEC_PER_MSEC)
 #define NOTICE_QUIET_USEC (20 * USEC_PER_MSEC) /* then what was printed before a reset has come */
-#define NOTICE_WAIT_USEC USEC_PER_SEC          /* of a board that prints on and on: then at the end of a line */
+#define NOTICE_WAIT_USEC USEC_PER_SEC          /* of a board that prints on and on: then at the end of a line, and in
+                                                * any case after twice that */
+#define NOTICE_MAX 1024u
 #define WAIT_DEFAULT_USEC (3 * USEC_PER_SEC)
 #define PENDING_MAX 65536u /* typed and not yet taken by the board: then the keyboard waits */
 
@@ -37,6 +39,7 @@ typedef struct Repl {
         bool warned;           /* that not all of the input can be typed */
         char last;             /* of the input from a pipe */
         bool leaving;
+        bool line_ended;       /* of what was printed */
         char *notice;          /* of a reset, to be shown between what was printed before and after it */
         uint64_t notice_usec;  /* since when it is */
         uint64_t wait_usec;
@@ -126,6 +129,7 @@ static int on_console(Repl *r) {
                 return -ECONNRESET;
         r->last_output = now_usec(CLOCK_MONOTONIC);
         prompt_watch_feed(&r->prompt, buf, (size_t) n);
+        r->line_ended = buf[n - 1] == '\n';
         return write_all(STDOUT_FILENO, buf, (size_t) n);
 }
 
@@ -133,30 +137,32 @@ static int on_console(Repl *r) {
 static void take_reset(Repl *r, sd_bus_message *m) {
         _cleanup_free_ char *text = NULL;
         const char *cause, *detail;
+        bool keep = r->notice && strlen(r->notice) < NOTICE_MAX;
         char *line;
 
         if (!r->terminal || r->raw || sd_bus_message_read(m, "ss", &cause, &detail) < 0 ||
             streq(cause, "SOFT_RESET"))
                 return;
         text = text_printable(detail, false);
-        if (asprintf(&line, "%s%s%s: %s%s\r\n", r->notice ?: "", style_on(stderr, STYLE_DIM), cause, text ? text : "",
+        if (asprintf(&line, "%s%s%s: %s%s\r\n", keep ? r->notice : "", style_on(stderr, STYLE_DIM), cause, text ? text : "",
                      style_off(stderr)) < 0)
                 return;
+        if (!r->notice)
+                r->notice_usec = now_usec(CLOCK_MONOTONIC);
         free(r->notice);
         r->notice = line;
-        r->notice_usec = now_usec(CLOCK_MONOTONIC);
 }
 
 /* The bus is quicker than the console, whose backlog is older. empty: just now it has none. quiet: not for a while. */
 static void show_notice(Repl *r, bool empty, bool quiet) {
-        bool line_begins = r->prompt.n == 0;
+        uint64_t waited = now_usec(CLOCK_MONOTONIC) - r->notice_usec;
         bool at_prompt = prompt_watch_is_ready(&r->prompt);
-        bool now = quiet || (empty && (line_begins || at_prompt));
+        bool now = quiet || (empty && (r->line_ended || at_prompt));
 
-        if (!now && !(line_begins && now_usec(CLOCK_MONOTONIC) - r->notice_usec >= NOTICE_WAIT_USEC))
+        if (!now && !(r->line_ended && waited >= NOTICE_WAIT_USEC) && waited < 2 * NOTICE_WAIT_USEC)
                 return;
-        /* After a while a prompt is the new board's, and stays where the user types. */
-        fprintf(stderr, "%s%s%s", line_begins ? "" : quiet && at_prompt ? "\r" : "\r\n", r->notice,
+        /* After a while a prompt is most likely the new board's, and stays where the user types. */
+        fprintf(stderr, "%s%s%s", r->line_ended ? "" : quiet && at_prompt ? "\r" : "\r\n", r->notice,
                 quiet && at_prompt ? PROMPT : "");
         free(r->notice);
         r->notice = NULL;
@@ -309,6 +315,8 @@ static int repl_talk(const Ctl *c, sd_bus *bus, Repl *r, const json_t *p) {
                 }
         }
         e = talk(r);
+        if (r->notice)
+                fprintf(stderr, "%s%s", r->line_ended ? "" : "\r\n", r->notice);
         term_restore();
         if (r->terminal)
                 fputc('\n', stderr);

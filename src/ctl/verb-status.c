@@ -15,6 +15,7 @@
 #include "ctl/totals.h"
 #include "mpyd/control.h"
 #include "util/parse.h"
+#include "util/text.h"
 
 #define LABEL_WIDTH 11
 
@@ -350,7 +351,7 @@ static void print_offline(const Ctl *c, const HistoryRecord *last, const History
                 print_field("Last reset", STYLE_NONE, line);
                 print_next_step("all of them: mpyctl history");
                 print_totals(totals);
-                if (last->traceback && !strstr(last->traceback, "\nKeyboardInterrupt")) /* that is no error */
+                if (last->traceback && !text_is_interrupt(last->traceback))
                         print_last_error(last->traceback, last->realtime_usec, 0);
                 return;
         }

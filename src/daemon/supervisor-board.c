@@ -73,11 +73,12 @@ static void on_stage_end(Supervisor *s, const LinkStageEnd *e) {
         if (e->text_size == 0)
                 return;
         (void) free_and_strdup(&s->traceback, text);
-        if (e->result != STAGE_RESULT_EXCEPTION)
-                return; /* where somebody interrupted it is no error: one that was before is still the last */
-        (void) free_and_strdup(&s->last_traceback, text);
-        s->last_traceback_usec = now_usec(CLOCK_REALTIME);
-        supervisor_record_exception(s, e->stage, text);
+        if (!text_is_interrupt(text)) { /* else what was wrong before is still the last error */
+                (void) free_and_strdup(&s->last_traceback, text);
+                s->last_traceback_usec = now_usec(CLOCK_REALTIME);
+        }
+        if (e->result == STAGE_RESULT_EXCEPTION)
+                supervisor_record_exception(s, e->stage, text);
 }
 
 static void on_unread_input(Supervisor *s, const LinkData *d) {

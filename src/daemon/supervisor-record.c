@@ -13,6 +13,7 @@
 #include "host/host.h"
 #include "util/log.h"
 #include "util/parse.h"
+#include "util/text.h"
 
 typedef struct Recording {
         Supervisor *supervisor;
@@ -185,17 +186,14 @@ void supervisor_record_end(Supervisor *s) {
 
 /* On disk at once: the reset that ends this life may never be recorded, when the power goes. */
 void supervisor_record_exception(Supervisor *s, BoardStage stage, const char *traceback) {
-        size_t end = strlen(traceback), start;
         HistoryRecord r = make_record(s);
         char detail[LIFE_DETAIL_MAX];
+        const char *exception;
+        size_t size;
         int q;
 
-        while (end > 0 && traceback[end - 1] == '\n')
-                end--;
-        for (start = end; start > 0 && traceback[start - 1] != '\n';)
-                start--;
-        (void) snprintf(detail, sizeof detail, "%s: %.*s", board_stage_to_string(stage),
-                        (int) (end - start), traceback + start);
+        exception = text_last_line(traceback, &size);
+        (void) snprintf(detail, sizeof detail, "%s: %.*s", board_stage_to_string(stage), (int) size, exception);
         r.name = (char *) "exception";
         r.detail = detail;
         r.stage = stage;

@@ -169,7 +169,7 @@ typedef struct Supervisor {
         struct Recording *recording;   /* of the current reset, while it is not durable */
         BoardStage ended_stage;        /* whose end has been told */
         char *traceback;               /* of the life that runs */
-        char *last_traceback;          /* of any life */
+        char *last_traceback;          /* of any life, but of no interrupt */
         uint64_t last_traceback_usec;  /* CLOCK_REALTIME */
         LifeReset shown;               /* what began the life that runs, or ran last */
         char *last_reset;              /* a sentence */

@@ -83,3 +83,21 @@ size_t text_sanitise(char *out, size_t room, const char *in, size_t size, bool k
         out[length] = '\0';
         return length;
 }
+
+const char *text_last_line(const char *text, size_t *ret_size) {
+        size_t end = strlen(text), start;
+
+        while (end > 0 && text[end - 1] == '\n')
+                end--;
+        for (start = end; start > 0 && text[start - 1] != '\n';)
+                start--;
+        *ret_size = end - start;
+        return text + start;
+}
+
+bool text_is_interrupt(const char *traceback) {
+        static const char name[] = "KeyboardInterrupt";
+        size_t size;
+
+        return strncmp(text_last_line(traceback, &size), name, sizeof name - 1) == 0;
+}

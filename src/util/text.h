@@ -13,3 +13,9 @@ size_t utf8_character(const char *s, size_t size);
  * bytes that are not UTF-8 become \xNN; tab stays, newline only with keep_newline. What does not
  * fit in room bytes (at least 4, with the NUL) is cut and ends in "…". Returns the length. */
 size_t text_sanitise(char *out, size_t room, const char *in, size_t size, bool keep_newline);
+
+/* The last line that is not empty, which tells a traceback's exception, without its newline. */
+const char *text_last_line(const char *text, size_t *ret_size);
+
+/* Whether the exception that a traceback ends with is KeyboardInterrupt: somebody's wish, and no error. */
+bool text_is_interrupt(const char *traceback);

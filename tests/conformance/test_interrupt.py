@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Ctrl-C and the life of a REPL session (SPEC 7: S55, S57, S60)."""
-import os
 import statistics
-import subprocess
-import sys
 import time
 
 import pytest
@@ -27,7 +24,6 @@ BUSY = {
     "socket.accept": "import socket\ns = socket.socket()\ns.bind(('127.0.0.1', 0))\ns.listen(1)\ns.accept()",
     "bignum": "n, exponent = 3, 20000\nwhile True: n ** exponent",
 }
-UNDER_LOAD = ["while", "calls", "time.sleep", "select.poll", "asyncio", "input", "socket.accept", "bignum"]
 
 
 def check_that_ctrl_c_is_quick(repl, kind):
@@ -51,40 +47,15 @@ def test_S55_ctrl_c_is_quick(board, kind):
     check_that_ctrl_c_is_quick(board.raw(), kind)
 
 
-@pytest.fixture
-def load():
-    """Two loops for each processor."""
-    loops = []
-    try:
-        for _ in range(2 * os.cpu_count()):
-            loops.append(subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"],
-                                          stdout=subprocess.PIPE))
-        for p in loops:
-            assert p.stdout.readline() == b"\n"  # it loops
-        yield
-        assert [p.poll() for p in loops] == [None] * len(loops)
-    finally:
-        for p in loops:
-            p.kill()
-            p.wait()
-            p.stdout.close()
-
-
-@item("S55")
-@pytest.mark.parametrize("kind", UNDER_LOAD)
-def test_S55_ctrl_c_is_quick_under_load(board, load, kind):
-    check_that_ctrl_c_is_quick(board.raw(), kind)
-
-
 @item("S55")
 def test_S55_ctrl_c_during_one_long_operation_comes_after_it(board):
     """Of long integers: it is C, in which no Python runs; the loop that follows does not."""
     repl = board.raw()
-    repl.send_raw("n, exponent = 3, 50000\nprint('busy')\ntext = str(n ** exponent)\nwhile True: pass")
+    repl.send_raw("n, exponent = 3, 100000\nprint('busy')\ntext = str(n ** exponent)\nwhile True: pass")
     repl.read_until(b"busy\r\n")
     repl.write(b"\x03")
     assert b"KeyboardInterrupt" in repl.read_until(b"\x04>", timeout=60)
-    assert repl.eval_raw("len(text)") == "23857"
+    assert repl.eval_raw("len(text)") == "47713"
 
 
 @item("S55")

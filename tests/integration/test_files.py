@@ -491,8 +491,8 @@ def test_progress_of_a_long_copy(boards, tmp_path, way, terminal):
         bar = name + rb"  \[(?=.{24}\])#*\.+\] +\d\d? %  [\d.]+ [KM]iB\x1b\[K"
     shown = wait.close()
     if terminal:
-        assert re.search(rb"\r" + bar, shown), shown
-        assert shown.endswith(b"\r\x1b[K")
+        assert re.match(bar + rb"\r", shown), shown
+        assert shown.endswith(b"\r\x1b[K\r")
     else:
         assert shown == b""
 
@@ -517,6 +517,7 @@ def far(boards, tmp_path):
                                *args], input=data, capture_output=True, env=env, timeout=timeout(60),
                               cwd=tmp_path)
         assert done.returncode == code, (args, done)
+        assert code != OK or done.stderr == b"", done
         return done.stdout if code == OK else done.stderr.decode()
     run.board, run.env = b, env
     return run
@@ -559,13 +560,40 @@ def test_a_connection_that_breaks(far, tmp_path):
     whole = ssh.read_text()
     ssh.write_text(whole.replace("PATH=", "head -c 200000 | PATH=").replace("exec sh", "sh"))
     said = far("cp", "a.txt", ":", code=FAILURE)
-    assert said == "mpyctl: Standard input ended after 195.3 KiB of 293.0 KiB; :/a.txt is as it was.\n"
+    assert said == "mpyctl: Only 195.3 KiB of 293.0 KiB came; :/a.txt is as it was.\n"
     assert far.board.read("a.txt") == "on the board\n" and os.listdir(far.board.flash) == ["a.txt"]
     ssh.write_text(whole.replace("PATH=", "kill -KILL $$; PATH="))
     assert far("cp", "a.txt", ":", code=7) == "" and far.board.read("a.txt") == "on the board\n"
     ssh.write_text(whole.replace("exec sh -c", "sh -c").replace('"$last"', '"$last" | head -c 5; kill -KILL $$'))
     assert far("cp", ":a.txt", "back", code=7) == "" and not list(tmp_path.glob("back*"))
-    ctl(far.board, "cp", "--size", "many", "-", ":a.txt", code=USAGE)
+    ssh.write_text(whole)
+    assert "Only 5 B of 6 B came" in far("cp", "--size", "6", "-", ":a.txt", data=b"short", code=FAILURE)
+    far("cp", "--size", "5", "--name", "named", "-", ":", data=b"short")
+    assert far.board.read("named") == "short" and far.board.read("a.txt") == "on the board\n"
+    # What there is of a file that another program has begun to read, or that tells another size than it has.
+    with open(tmp_path / "a.txt", "rb") as f:
+        f.seek(299990)
+        done = subprocess.run([mpyctl_program(), "--run-dir", str(far.board.run_dir), "cp", "-", ":rest"], stdin=f,
+                              capture_output=True)
+    assert (done.returncode, done.stderr) == (OK, b"") and (far.board.flash / "rest").stat().st_size == 10
+    for program in far, lambda *arguments, code: ctl(far.board, *arguments, code=code):
+        program("cp", "--size", "many", "-", ":a.txt", code=USAGE)
+        program("cp", "--size", "5", "a.txt", ":", code=USAGE)
+
+
+def test_a_message_of_the_other_end_while_a_bar_is_there(far, tmp_path):
+    """The bar leaves the cursor where the message begins."""
+    (tmp_path / "big.bin").write_bytes(bytes(2 << 20))
+    ssh = tmp_path / "bin/ssh"
+    ssh.write_text("#!/bin/sh\nhead -c 1000000 >$0.data; sleep 0.7; head -c 500000 >>$0.data\n"
+                   "echo No space left. >&2; exit 2\n")
+    wait = Wait(True)
+    p = subprocess.Popen([mpyctl_program(), "-H", "pi@greenhouse", "--run-dir", str(far.board.run_dir), "cp",
+                          "big.bin", ":"], stdin=subprocess.DEVNULL, stderr=wait.theirs, cwd=tmp_path,
+                         env={k: v for k, v in far.env.items() if k != "COLUMNS"})
+    os.close(wait.theirs)
+    assert p.wait(timeout(30)) == FAILURE
+    assert re.fullmatch(rb"(big.bin  \[[#.]+\] +\d+ %  [\d.]+ [KM]iB\x1b\[K\r)+No space left.\r\n\x1b\[K\r", wait.close())
 
 
 @pytest.mark.parametrize("arguments", [["big.bin", ":"], [":/big.bin", "."], ["-r", "lib", ":"], ["-r", ":/lib", "."]],
@@ -590,7 +618,7 @@ def test_progress_over_ssh(far, tmp_path, arguments):
     shown = wait.close()
     name = arguments[-2].lstrip(":").encode()
     percent = rb"\[#*\.*\] +\d+ %  " if arguments[-2] == "big.bin" else b""
-    assert re.fullmatch(rb"(\r" + name + b"  " + percent + rb"[\d.]+ [KM]iB\x1b\[K)+\r\x1b\[K", shown), shown
+    assert re.fullmatch(rb"(" + name + b"  " + percent + rb"[\d.]+ [KM]iB\x1b\[K\r)+\x1b\[K\r", shown), shown
     assert (tmp_path / "bin/ssh.errors").read_text() == ""
     assert all(path.read_bytes() == data for root in (tmp_path, far.board.flash) for path in root.rglob("*.bin"))
 
@@ -598,7 +626,8 @@ def test_progress_over_ssh(far, tmp_path, arguments):
 def test_a_bar_for_many_small_files(boards, tmp_path):
     """Together they take long, though none does."""
     b = boards()
-    env = {**os.environ, "LD_PRELOAD": str(built("../slow-fsync.so")), "SLOW_FSYNC_MS": "3",
+    env = {**{k: v for k, v in os.environ.items() if k != "COLUMNS"}, "LD_PRELOAD": str(built("../slow-fsync.so")),
+           "SLOW_FSYNC_MS": "3",
            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
     (tmp_path / "lib").mkdir()
     for n in range(300):
@@ -609,7 +638,7 @@ def test_a_bar_for_many_small_files(boards, tmp_path):
     os.close(wait.theirs)
     assert p.wait(timeout(60)) == OK
     shown = wait.close()
-    assert re.match(rb"\rlib/m\d\d\d.py  \[#+\] 100 %  6 B\x1b\[K\r", shown) and shown.endswith(b"\r\x1b[K"), shown
+    assert re.fullmatch(rb"(lib/m\d\d\d.py  \[#+\] 100 %  6 B\x1b\[K\r)+\x1b\[K\r", shown), shown
 
 
 def test_trees_over_ssh(far, tmp_path):

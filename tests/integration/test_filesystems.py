@@ -166,8 +166,8 @@ print(sync(), ram.synced - before, time.ticks_diff(time.ticks_ms(), t) >= 300)
 
 
 def test_close_waits_for_the_disk(boards):
-    """What was written is on the disk when close() returns, which takes the 300 ms that a flush takes here; a file that
-    was only read has nothing to wait for."""
+    """What was written is on the disk when close() returns, which takes the 300 ms that a flush takes here; write() does
+    not wait, nor has a file that was only read anything to wait for."""
     b = boards({"old": "x"}, board=BUILD / "tests/slow-board")
     out, error = b.raw().exec_raw("""
 import time
@@ -176,7 +176,9 @@ def took(f, data):
     if data: f.write(data)
     written = time.ticks_diff(time.ticks_ms(), t)
     f.close()
-    return written >= 300, time.ticks_diff(time.ticks_ms(), t) >= 300
-print(took(open('new', 'w'), 'x'), took(open('old', 'ab'), b'y'), took(open('old', 'r+'), ''), took(open('old'), ''))
+    return written, time.ticks_diff(time.ticks_ms(), t)
+for mode, data in ('w', 'x'), ('ab', b'y'), ('r+', ''), ('r', ''):
+    times = [took(open('old', mode), data) for i in range(3)]
+    print(min(w for w, c in times) >= 300, min(c for w, c in times) >= 300)
 """)
-    assert (out.strip(), error) == ("(False, True) (False, True) (False, False) (False, False)", "")
+    assert (out.split(), error) == (["False", "True", "False", "True", "False", "False", "False", "False"], "")

@@ -305,7 +305,7 @@ def test_repl_piped(board, monkeypatch):
     out, err = ctl(board, "repl", stdin="'ü'\n1 / 0\n")
     assert "mpyctl: The REPL" in err and "mpyctl exec -" in err and "ZeroDivisionError" in out
     assert "\x1b" not in out + err
-    out, err = ctl(board, "repl", stdin="\x04import machine; machine.reset()\n")
+    out, err = ctl(board, "repl", "--wait", "20s", stdin="\x04import machine; machine.reset()\n")
     assert "soft reboot" in out and out.count("MicroPython v") == 2 and "\x1b" not in out + err
 
 

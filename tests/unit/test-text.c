@@ -196,6 +196,30 @@ static void test_rate_limit_flood(void **state) {
         assert_int_equal(passed + told + l.n_suppressed, 60000);
 }
 
+static void test_last_line(void **state) {
+        static const struct {
+                const char *text, *line;
+                bool interrupt;
+        } cases[] = {
+                { "", "", false },
+                { "\n\n", "", false },
+                { "ValueError: no", "ValueError: no", false },
+                { "Traceback:\n  File\nKeyboardInterrupt: \n\n", "KeyboardInterrupt: ", true },
+                { "KeyboardInterrupt", "KeyboardInterrupt", true },
+                { "Traceback:\nKeyboardInterrupt\nOSError: 5\n", "OSError: 5", false },
+                { "Keyboard\n", "Keyboard", false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                size_t size;
+                const char *line = text_last_line(cases[i].text, &size);
+
+                assert_int_equal(size, strlen(cases[i].line));
+                assert_memory_equal(line, cases[i].line, size);
+                assert_int_equal(text_is_interrupt(cases[i].text), cases[i].interrupt);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_utf8),
@@ -205,6 +229,7 @@ int main(void) {
                 cmocka_unit_test(test_rate_limit),
                 cmocka_unit_test(test_rate_limit_edges),
                 cmocka_unit_test(test_rate_limit_flood),
+                cmocka_unit_test(test_last_line),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
