@@ -15,11 +15,11 @@ int remote_command(const Ctl *c, const Verb *verb, const Invocation *in, const c
 int remote_run(const Ctl *c, const Verb *verb, const Invocation *in, const char *run_dir,
                const char *state_dir);
 
-/* fork(2) for a program, ssh or what its bytes go through, with these as the child's standard input and output (ours when
- * negative) and with SIGPIPE. Returns 0 in the child, and negative when there is none; has complained then. */
+/* fork(2) for a program, ssh or what its bytes go through, with these as the child's standard input and output
+ * (ours when negative) and with SIGPIPE. Returns 0 in the child, and negative when there is none; has complained then. */
 pid_t remote_fork(const char *what, int in_fd, int out_fd) _must_check_;
 
-/* The parent's half of it: ssh runs in the child, with a command line for the shell there, whose quoting is the caller's. */
+/* The same, and the child becomes ssh, with a command line for the shell there, whose quoting is the caller's. */
 pid_t remote_start(const Ctl *c, const char *command, int in_fd, int out_fd) _must_check_;
 
 /* A child's exit code; CTL_EXIT_LOST when a signal ended it. */

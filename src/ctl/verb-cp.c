@@ -425,8 +425,8 @@ static int send_there(const Ctl *c, const Invocation *in, const char *path, cons
         struct stat st;
 
         if (streq(path, "-")) {
-                command = command_there(c, invocation_argument(in, OPTION_NAME), invocation_argument(in, OPTION_SIZE), "-",
-                                        to);
+                command = command_there(c, invocation_argument(in, OPTION_NAME), invocation_argument(in, OPTION_SIZE),
+                                        "-", to);
                 return command ? run_there(c, command, STDERR_FILENO) : CTL_EXIT_FAILURE;
         }
         fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -144,8 +144,8 @@ static void take_reset(Repl *r, sd_bus_message *m) {
             streq(cause, "SOFT_RESET"))
                 return;
         text = text_printable(detail, false);
-        if (asprintf(&line, "%s%s%s: %s%s\r\n", keep ? r->notice : "", style_on(stderr, STYLE_DIM), cause, text ? text : "",
-                     style_off(stderr)) < 0)
+        if (asprintf(&line, "%s%s%s: %s%s\r\n", keep ? r->notice : "", style_on(stderr, STYLE_DIM), cause,
+                     text ? text : "", style_off(stderr)) < 0)
                 return;
         if (!r->notice)
                 r->notice_usec = now_usec(CLOCK_MONOTONIC);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ctrl-C while other programs want all of the machine (SPEC 7: S55). Runs alone: it would burden every test beside it."""
+"""Ctrl-C while other programs want all of the machine (SPEC 7: S55). Runs alone: it would burden whatever runs beside."""
 import os
 import subprocess
 import sys

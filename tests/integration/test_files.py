@@ -593,7 +593,8 @@ def test_a_message_of_the_other_end_while_a_bar_is_there(far, tmp_path):
                          env={k: v for k, v in far.env.items() if k != "COLUMNS"})
     os.close(wait.theirs)
     assert p.wait(timeout(30)) == FAILURE
-    assert re.fullmatch(rb"(big.bin  \[[#.]+\] +\d+ %  [\d.]+ [KM]iB\x1b\[K\r)+No space left.\r\n\x1b\[K\r", wait.close())
+    bars = rb"(big.bin  \[[#.]+\] +\d+ %  [\d.]+ [KM]iB\x1b\[K\r)+"
+    assert re.fullmatch(bars + rb"No space left.\r\n\x1b\[K\r", wait.close())
 
 
 @pytest.mark.parametrize("arguments", [["big.bin", ":"], [":/big.bin", "."], ["-r", "lib", ":"], ["-r", ":/lib", "."]],
