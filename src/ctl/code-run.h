@@ -20,6 +20,7 @@ enum {
         CODE_OPTION_TAKE_OVER,
         CODE_OPTION_TIMEOUT,
         CODE_OPTION_BINARY,
+        CODE_OPTION_SIZE,
 };
 #define CODE_OPTIONS                                                         \
         { "resume", no_argument, NULL, CODE_OPTION_RESUME },                 \

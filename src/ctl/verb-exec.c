@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* mpyctl exec: runs Python code on the board. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "ctl/cli.h"
 #include "ctl/code-run.h"
 #include "ctl/style.h"
+#include "util/parse.h"
 
 static int read_stdin(char **ret, size_t *ret_size) {
         _cleanup_free_ char *text = NULL;
@@ -40,7 +42,9 @@ static int read_stdin(char **ret, size_t *ret_size) {
 
 static int exec_run(const Ctl *c, const Invocation *in) {
         _cleanup_free_ char *text = NULL;
+        const char *promised = invocation_argument(in, CODE_OPTION_SIZE);
         CodeRun run = { .verb = "exec", .code = in->arguments[0] };
+        uint64_t least = 0;
         int r;
 
         if (c->json) {
@@ -51,12 +55,20 @@ static int exec_run(const Ctl *c, const Invocation *in) {
         r = code_run_parse(&run, in);
         if (r > 0)
                 return r;
+        if (promised && (!streq(run.code, "-") || parse_u64(promised, &least) < 0)) {
+                complain("--size is a number of bytes, of the code on standard input.");
+                return CTL_EXIT_USAGE;
+        }
         run.size = strlen(run.code);
         if (streq(run.code, "-")) {
                 r = read_stdin(&text, &run.size);
                 if (r < 0) {
                         complain("Failed to read the code from standard input: %s.",
                                  r == -EFBIG ? "more than 4 MiB" : strerror(-r));
+                        return CTL_EXIT_FAILURE;
+                }
+                if (run.size < least) {
+                        complain("Only %zu of %" PRIu64 " bytes of the code came; none of it runs.", run.size, least);
                         return CTL_EXIT_FAILURE;
                 }
                 run.code = text;
@@ -72,6 +84,7 @@ static int exec_run(const Ctl *c, const Invocation *in) {
 static const struct option options[] = {
         CODE_OPTIONS,
         { "binary", no_argument, NULL, CODE_OPTION_BINARY },
+        { "size", required_argument, NULL, CODE_OPTION_SIZE },
         {},
 };
 
@@ -84,7 +97,8 @@ const Verb verb_exec = {
                 "What it prints comes as it is printed; a traceback goes to standard error.\n"
                 "Ctrl-C interrupts the code and leaves.\n\n"
                 "Options:\n" CODE_OPTIONS_HELP
-                "  --binary          bytes as they are: do not turn CR LF into LF\n\n"
+                "  --binary          bytes as they are: do not turn CR LF into LF\n"
+                "  --size BYTES      of standard input: nothing runs when fewer come\n\n"
                 "Examples:\n"
                 "  mpyctl exec 'import os; print(os.listdir())'\n"
                 "  mpyctl exec --restart - < setup.py\n"

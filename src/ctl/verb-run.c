@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* mpyctl run: runs a script that is here on the board, without copying it there. */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "ctl/cli.h"
 #include "ctl/code-run.h"
@@ -48,18 +50,25 @@ static int run_run(const Ctl *c, const Invocation *in) {
         return code_run(c, &run);
 }
 
-/* The script is here, and goes there on exec's standard input. */
+/* The script is here, and goes there on exec's standard input, all of it or nothing. */
 static int run_run_far(const Ctl *c, const Invocation *in) {
         char *arguments[] = { (char *) "-", NULL };
         Invocation there = *in;
+        char size[32];
+        struct stat st;
         int fd, r;
 
         r = refuse_json(c);
         if (r > 0)
                 return r;
         fd = open(in->arguments[0], O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
+        if (fd < 0 || fstat(fd, &st) < 0 || dup2(fd, STDIN_FILENO) < 0)
                 return explain(in->arguments[0], -errno);
+        if (S_ISREG(st.st_mode) && there.n_options < ELEMENTSOF(there.options)) {
+                (void) snprintf(size, sizeof size, "%" PRIu64, (uint64_t) st.st_size);
+                there.options[there.n_options].key = CODE_OPTION_SIZE;
+                there.options[there.n_options++].argument = size;
+        }
         there.arguments = arguments;
         there.n_arguments = 1;
         return remote_run(c, &verb_exec, &there, c->run_dir, c->state_dir);

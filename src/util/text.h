@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text of unknown origin made fit for a terminal, the journal and D-Bus. */
+/* Text of unknown origin: made fit for a terminal, the journal and D-Bus, and what a traceback says. */
 #pragma once
 
 #include <stdbool.h>

@@ -687,6 +687,15 @@ def test_run_over_ssh(far, tmp_path):
     (tmp_path / "job.py").write_text("raise ValueError('no')\n")
     assert "ValueError: no" in far("run", "--resume", "job.py", code=1)
     far("run", "nothing.py", code=NOT_FOUND)
+    # Half a script is another script.
+    (tmp_path / "job.py").write_text("print('begins')\n" * 10 + "print('ends')\n")
+    ssh = tmp_path / "bin/ssh"
+    ssh.write_text(ssh.read_text().replace("PATH=", "head -c 32 | PATH=").replace("exec sh", "sh"))
+    resets = far.board.get("SoftResets")
+    assert far("run", "job.py", code=FAILURE) == "mpyctl: Only 32 of 174 bytes of the code came; none of it runs.\n"
+    assert far.board.get("SoftResets") == resets
+    for arguments in ["--size", "many", "-"], ["--size", "5", "print()"]:
+        ctl(far.board, "exec", *arguments, code=USAGE)
 
 
 def complete(board, *words, wordbreaks=True):

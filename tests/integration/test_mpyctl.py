@@ -526,6 +526,23 @@ def test_repl_tells_a_reset_between_lines(board):
         assert s.end() == OK
 
 
+@pytest.mark.parametrize("prints", ["'.', end=''", "'a line'"])
+def test_repl_tells_the_reset_of_a_board_that_prints_on_and_on(own, prints):
+    """There is no pause in which to tell it: it comes all the same, where a line ends if one does."""
+    own.put({"main.py": f"while True: print({prints})\n"})
+    s = Screen(own, "repl")
+    s.until(b"prompt.")
+    s.type(b"\x04")
+    s.until(b"soft reboot")
+    ctl(own, "reset")
+    text = s.until(b"HARD_RESET: hard reset asked for by mpyctl")
+    s.until(b"\x1b[0m\r\n")
+    if "line" in prints:
+        assert text.rpartition(b"\x1b[2m")[0].endswith(b"\r\n")
+    s.type(b"\x1d")
+    assert s.end() == OK
+
+
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV])
 def test_repl_restores_the_terminal(board, sig):
     s = Screen(board, "repl")
